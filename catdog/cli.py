@@ -1,0 +1,191 @@
+"""`run_main`: what every command shares. Flags in, one JSON line out, an exit code that tells.
+
+stdout carries the result alone, as its last line; everything else goes to stderr.
+"""
+
+import errno
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from absl import flags as absl_flags
+
+from catdog import flags
+from catdog.errors import CatdogError, IntegrityError, ResourceError, UsageError
+
+Config = TypeVar("Config")
+Element = TypeVar("Element")
+
+INTERRUPTED = 130
+
+# What TensorFlow prints on start-up on a machine without a GPU; it says nothing to a user.
+_NOISE = (
+    "All log messages before absl::InitializeLog",
+    "cudart_stub.cc",
+    "cuda_platform.cc",
+    "oneDNN custom operations are on",
+    "cpu_feature_guard.cc",
+    "To enable the following instructions",
+    "Unable to register cu",
+    "computation_placer",
+    "TF-TRT Warning",
+)
+
+
+def say(text: str) -> None:
+    """Prints one line for a person, to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def import_tensorflow() -> Any:
+    """The tensorflow module, imported without its start-up noise.
+
+    Lines that are not known noise are passed on: a real warning is never swallowed.
+    """
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    keep = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # the CUDA lines are printed here, once
+        finally:
+            os.dup2(keep, 2)
+            os.close(keep)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                if not any(noise in line for noise in _NOISE):
+                    say(line)
+    return tf
+
+
+def progress(
+    elements: Iterable[Element], *, total: int, what: str, every_seconds: float = 10.0
+) -> Iterator[Element]:
+    """The elements, with a tqdm bar on a terminal and a plain line now and then elsewhere."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(elements, total=total, desc=what, file=sys.stderr, leave=False)
+        return
+    start = said = time.monotonic()
+    for count, element in enumerate(elements, start=1):
+        yield element
+        now = time.monotonic()
+        if now - said >= every_seconds and count < total:
+            said = now
+            say(f"{what}: {count} of {total} ({count / (now - start):.1f}/s)")
+
+
+def _usage(module: Any, program: str, positional: str, values: absl_flags.FlagValues) -> str:
+    doc = (module.__doc__ or "").strip()
+    lines = [doc, "", f"usage: {program} [flags]{' ' + positional if positional else ''}", ""]
+    return "\n".join(lines) + values.module_help("catdog") + "\n"
+
+
+def _parse(
+    config_class: type[Config], argv: list[str], positional: str, module: Any
+) -> tuple[Config | None, list[str]]:
+    """The config and the arguments beside the flags; no config when help was asked for."""
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_boolean(
+        "help", False, "show this text", short_name="h", flag_values=values
+    )
+    absl_flags.DEFINE_string("flagfile", "", "read flags from this file", flag_values=values)
+    flags.define(config_class, values)
+    for flag in values:
+        values.register_flag_by_module("catdog", values[flag])
+    try:
+        rest = values(values.read_flags_from_files(argv, force_gnu=True), known_only=False)[1:]
+    except absl_flags.Error as error:
+        raise UsageError(f"{str(error).strip().splitlines()[0]}; --help lists the flags") from None
+    if values["help"].value:
+        program = f"python -m {module.__spec__.name}" if module.__spec__ else argv[0]
+        sys.stdout.write(_usage(module, program, positional, values))
+        return None, []
+    if rest and not positional:
+        raise UsageError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
+    return flags.read(config_class, values), rest
+
+
+def _translated(error: BaseException) -> BaseException:
+    """The error as one of ours where it has a meaning to a user, else itself."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ResourceError(f"the disk is full ({error}); free some space and run again")
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
+        return UsageError(f"no permission: {error}; choose another folder or mend its rights")
+    if isinstance(error, MemoryError):
+        return ResourceError("out of memory; use a smaller batch or window")
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        if isinstance(error, tensorflow.errors.DataLossError):
+            return IntegrityError(f"damaged records: {_first_line(error)}; rebuild the data set")
+        if isinstance(error, tensorflow.errors.ResourceExhaustedError):
+            return ResourceError(f"out of memory: {_first_line(error)}; use a smaller batch")
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _exit_code(error: BaseException) -> int:
+    """Says what went wrong and gives the code to exit with."""
+    error = _translated(error)
+    if isinstance(error, KeyboardInterrupt):
+        say(f"interrupted: {error}" if str(error) else "interrupted; run again to go on")
+        return INTERRUPTED
+    if isinstance(error, CatdogError):
+        say(f"error: {' '.join(str(error).split())}")
+        return error.exit_code
+    traceback.print_exception(error)
+    say("error: this is a bug in catdog; please report the lines above with the command")
+    return 1
+
+
+def run_main(
+    main: Callable[..., dict[str, Any]], config_class: type[Any], *, positional: str = ""
+) -> NoReturn:
+    """Runs a command and exits: parses sys.argv, calls `main(config)`, prints its result.
+
+    Args:
+      main: takes the config (and, where `positional` names them, the list of the other
+        arguments) and returns what is printed as one line of JSON.
+      positional: how the help text calls the arguments that are no flags; empty for none.
+    """
+    module = sys.modules[main.__module__]
+    try:
+        config, rest = _parse(config_class, sys.argv, positional, module)
+        if config is None:
+            sys.exit(0)
+        result = main(config, rest) if positional else main(config)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        code = _exit_code(error)
+        sys.stderr.flush()
+        sys.exit(code)
+    print(json.dumps(result), flush=True)
+    sys.exit(0)
+
+
+def existing_folder(path: str, flag: str) -> Path:
+    """`path` as a Path, when it is a folder.
+
+    Raises:
+      UsageError: it is not; the message names the flag.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UsageError(f"--{flag} must be an existing folder, received {path!r}")
+    return folder

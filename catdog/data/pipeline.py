@@ -1,0 +1,297 @@
+"""Records in, batches out: the two tf.data pipelines of catdog.
+
+Both read windows of whole shards (`order`), keep the records encoded until they are due, and
+decode in parallel. Pictures stay uint8 until they are on the device.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from catdog import schema
+from catdog.augmentations._augmentation import Augmentation
+from catdog.data import order
+from catdog.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """Which part of each batch is read here: batches of `batch_size`, cut for `workers`."""
+
+    batch_size: int
+    workers: int = 1
+    worker: int = 0
+    replicas_here: int = 1
+
+    @property
+    def replica_batch_size(self) -> int:
+        """Examples that one replica gets at a time."""
+        return self.batch_size // (self.workers * self.replicas_here)
+
+    def __post_init__(self) -> None:
+        parts = self.workers * self.replicas_here
+        if self.batch_size % parts:
+            raise UsageError(
+                f"the batch size must be a multiple of the {parts} replicas, "
+                f"received {self.batch_size}"
+            )
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Batches that hold every example once; the last one may be padded."""
+    return -(-examples // batch_size)
+
+
+def _windows_dataset(
+    data_dir: Path, split: schema.Split, windows: Callable[[], Iterator[order.Window]], seed: int
+) -> tf.data.Dataset:
+    """One element a window: its files, record count, positions, ids and pixel seed."""
+    files = [str(data_dir / shard.file) for shard in split.shards]
+    counts = [shard.examples for shard in split.shards]
+
+    def elements() -> Iterator[tuple[Any, ...]]:
+        for window in windows():
+            yield (
+                [files[shard] for shard in window.shards],
+                sum(counts[shard] for shard in window.shards),
+                window.positions,
+                window.ids,
+                order.pixel_seed(seed, window.epoch),
+            )
+
+    signature = (
+        tf.TensorSpec([None], tf.string),
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([], tf.int64),
+    )
+    return tf.data.Dataset.from_generator(elements, output_signature=signature)
+
+
+def _read_window(files: Any, count: Any, positions: Any, ids: Any, seed: Any) -> tuple[Any, ...]:
+    """The window's encoded records, string [count], in the order of the files."""
+    dataset = tf.data.TFRecordDataset(files, buffer_size=4 << 20).batch(count + 1)
+    records = dataset.get_single_element()
+    found = tf.size(records, out_type=tf.int64)
+    message = "the manifest counts more or fewer records than these shards hold"
+    with tf.control_dependencies(
+        [tf.debugging.Assert(found == count, [message, files, count, found])]
+    ):
+        return tf.identity(records), positions, ids, seed
+
+
+def _records_of(records: Any, positions: Any, ids: Any, seed: Any) -> tf.data.Dataset:
+    places = tf.data.Dataset.from_tensor_slices((positions, ids))
+    return places.map(lambda position, index: (records[position], index, seed))
+
+
+def _records(windows: tf.data.Dataset) -> tf.data.Dataset:
+    """(encoded record, id, pixel seed) in the order of the windows.
+
+    The next window is read while this one is used, so two of them are in memory at the most.
+    """
+    return windows.map(_read_window, num_parallel_calls=1, deterministic=True).flat_map(_records_of)
+
+
+def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options)
+
+
+def _decoder(
+    augmentations: Sequence[Augmentation], stored_size: int
+) -> Callable[[Any, Any], Any]:
+    """encoded JPEG, seed int64 [2] -> augmented uint8 image; decodes no more than it needs.
+
+    Each augmentation draws from a seed of its own: the run's key plus its place in the list.
+    """
+
+    def decode(encoded: Any, seed: Any) -> Any:
+        image = None
+        for place, augmentation in enumerate(augmentations):
+            own_seed = tf.stack([seed[0] + place, seed[1]])
+            box = augmentation.crop_box(stored_size, own_seed)
+            if box is not None and place:
+                raise UsageError("an augmentation that cuts must be the first of the list")
+            if image is None and box is not None:
+                image = tf.image.decode_and_crop_jpeg(encoded, box, channels=3)
+            elif image is None:
+                image = tf.image.decode_jpeg(encoded, channels=3)
+            image = augmentation(image, own_seed)
+        return image
+
+    return decode
+
+
+def _batched(
+    dataset: tf.data.Dataset, slice_: Slice, prefetch: int = 2
+) -> tf.data.Dataset:
+    batches = dataset.batch(slice_.replica_batch_size, drop_remainder=True)
+    return _options(batches.prefetch(prefetch * slice_.replicas_here))
+
+
+def _parallel(reader_threads: int) -> int:
+    return reader_threads or tf.data.AUTOTUNE
+
+
+def train_dataset(
+    data_dir: Path,
+    manifest: schema.Manifest,
+    split_name: str,
+    *,
+    slice_: Slice,
+    augmentations: Sequence[Augmentation],
+    seed: int,
+    epochs: int,
+    start_step: int = 0,
+    window_bytes: int = 1 << 30,
+    reader_threads: int = 0,
+) -> tf.data.Dataset:
+    """Endless-feeling batches of epochs `start_step // steps` … `epochs` - 1, one replica's each.
+
+    Elements are dicts: "images" uint8 [b, size, size, 3], "labels" int32 [b], "ids" int64 [b]
+    (the example's number in the split, -1 for padding), "weights" float32 [b] (0 for padding),
+    where b is `slice_.replica_batch_size`. The last batch of an epoch is padded, never short.
+
+    Args:
+      data_dir: folder of a built data set.
+      manifest: its manifest.
+      split_name: which split to read.
+      slice_: the batch size and the part of it that is read here.
+      augmentations: applied in this order; the first one may cut.
+      seed: of the order and of the augmentations.
+      epochs: the epoch to stop before.
+      start_step: batches of the whole run to leave out; they are neither read nor decoded,
+        except within the window where the start falls.
+      window_bytes: how many bytes of records are shuffled together.
+      reader_threads: pictures decoded at the same time, 0 lets tf.data choose; no influence
+        on what comes.
+    """
+    split = manifest.split(split_name)
+    counts = [shard.examples for shard in split.shards]
+    sizes = [shard.bytes for shard in split.shards]
+    steps = steps_per_epoch(split.examples, slice_.batch_size)
+
+    def windows() -> Iterator[order.Window]:
+        for epoch in range(start_step // steps, epochs):
+            found = order.shuffled(
+                counts, sizes, window_bytes=window_bytes, seed=seed, epoch=epoch
+            )
+            found = order.padded(found, slice_.batch_size)
+            mine = order.worker_slice(
+                found, batch_size=slice_.batch_size, workers=slice_.workers, worker=slice_.worker
+            )
+            done = max(start_step - epoch * steps, 0) * (slice_.batch_size // slice_.workers)
+            yield from order.skipped(mine, done)
+
+    decode = _decoder(augmentations, manifest.image_size)
+    size = augmentations[0].image_size
+
+    def example(record: Any, index: Any, pixel_seed: Any) -> dict[str, Any]:
+        parsed = schema.parse(record)
+        image = decode(parsed["encoded"], tf.stack([pixel_seed, index]))
+        return {
+            "images": tf.ensure_shape(image, [size, size, 3]),
+            "labels": tf.cast(parsed["label"], tf.int32),
+            "ids": index,
+            "weights": tf.cast(index >= 0, tf.float32),
+        }
+
+    records = _records(_windows_dataset(data_dir, split, windows, seed))
+    examples = records.map(
+        example, num_parallel_calls=_parallel(reader_threads), deterministic=True
+    )
+    return _batched(examples, slice_)
+
+
+def eval_dataset(
+    data_dir: Path,
+    manifest: schema.Manifest,
+    split_name: str,
+    *,
+    slice_: Slice,
+    window_bytes: int = 1 << 28,
+    reader_threads: int = 0,
+) -> tf.data.Dataset:
+    """One pass over whole pictures in the order of the files.
+
+    Elements are as those of `train_dataset`, with "images" uint8 [b, stored, stored, 3].
+    """
+    split = manifest.split(split_name)
+    counts = [shard.examples for shard in split.shards]
+    sizes = [shard.bytes for shard in split.shards]
+
+    def windows() -> Iterator[order.Window]:
+        found = order.sequential(counts, sizes, window_bytes=window_bytes)
+        yield from order.worker_slice(
+            order.padded(found, slice_.batch_size),
+            batch_size=slice_.batch_size,
+            workers=slice_.workers,
+            worker=slice_.worker,
+        )
+
+    def example(record: Any, index: Any, pixel_seed: Any) -> dict[str, Any]:
+        del pixel_seed
+        parsed = schema.parse(record)
+        return _whole(parsed["encoded"], manifest.image_size) | {
+            "labels": tf.cast(parsed["label"], tf.int32),
+            "ids": index,
+            "weights": tf.cast(index >= 0, tf.float32),
+        }
+
+    records = _records(_windows_dataset(data_dir, split, windows, 0))
+    examples = records.map(
+        example, num_parallel_calls=_parallel(reader_threads), deterministic=True
+    )
+    return _batched(examples, slice_)
+
+
+def _whole(encoded: Any, size: int) -> dict[str, Any]:
+    image = tf.image.decode_jpeg(encoded, channels=3)
+    return {"images": tf.ensure_shape(image, [size, size, 3])}
+
+
+def encoded_dataset(
+    jpegs: Callable[[], Iterator[bytes]], *, image_size: int, slice_: Slice
+) -> tf.data.Dataset:
+    """Batches of pictures that are in no record, as `eval_dataset` gives them, without labels.
+
+    Args:
+      jpegs: a function that gives the JPEGs, each of `image_size` × `image_size` pixels.
+      image_size: their side.
+      slice_: the batch size; the last batch is padded with black pictures.
+    """
+
+    def elements() -> Iterator[tuple[bytes, int]]:
+        count = 0
+        jpeg = b""
+        for count, jpeg in enumerate(jpegs(), start=1):
+            yield jpeg, count - 1
+        for _ in range(-count % slice_.batch_size):
+            yield jpeg, -1
+
+    signature = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
+    dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
+
+    def example(encoded: Any, index: Any) -> dict[str, Any]:
+        return _whole(encoded, image_size) | {
+            "labels": tf.constant(0, tf.int32),
+            "ids": index,
+            "weights": tf.cast(index >= 0, tf.float32),
+        }
+
+    examples = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _batched(examples, slice_)
+
+
+def id_array(batches: Sequence[Any]) -> np.ndarray:
+    """The ids of some batches, one after the other, padding left out; int64 [n]."""
+    ids = np.concatenate([np.asarray(batch) for batch in batches])
+    return ids[ids >= 0]

@@ -1,0 +1,1 @@
+"""Element 4a, the learning algorithm: one update rule a file."""

@@ -1,0 +1,26 @@
+"""The contract of the room: a pure update rule."""
+
+from typing import Any
+
+
+class Optimizer:
+    """A pure function from (weight, gradient, slots, rate) to (weight, slots).
+
+    Attributes:
+      slot_names: names of the tensors that the rule keeps for each weight; all start at zero.
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def update(
+        self, weight: Any, gradient: Any, slots: tuple[Any, ...], *, learning_rate: Any, step: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """The new weight and the new slots, in the order of `slot_names`.
+
+        Args:
+          weight, gradient: float32 of one shape.
+          slots: float32 of the same shape, one for each name.
+          learning_rate: float32 scalar.
+          step: int64 scalar, updates done before this one.
+        """
+        raise NotImplementedError

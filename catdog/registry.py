@@ -1,0 +1,92 @@
+"""Find a room's class by name: the file's name is the flag's value.
+
+`find("catdog.models", "alexnet", keras.Model)` imports `catdog.models.alexnet` and returns the
+one public subclass of the contract that the module defines. There is nothing to register.
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from catdog.errors import UsageError
+
+Contract = TypeVar("Contract")
+
+
+def names(room: str) -> list[str]:
+    """The public module names in the package `room`, sorted; importing none of them."""
+    package = importlib.import_module(room)
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name[0] != "_")
+
+
+def find(room: str, name: str, contract: type[Contract]) -> type[Contract]:
+    """The one public subclass of `contract` in the module `room`.`name`.
+
+    Raises:
+      UsageError: there is no such module; the message lists those there are.
+      TypeError: the module breaks the house's rule of one public class a file.
+    """
+    known = names(room)
+    if name not in known:
+        kind = room.rpartition(".")[2]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UsageError(f"unknown name {name!r} in {kind}: choose from {', '.join(known)}{hint}")
+    module = importlib.import_module(f"{room}.{name}")
+    found = [
+        value
+        for key, value in vars(module).items()
+        if key[0] != "_"
+        and inspect.isclass(value)
+        and issubclass(value, contract)
+        and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise TypeError(
+            f"{module.__name__} must define exactly one public subclass of "
+            f"{contract.__name__}, it defines {len(found)}"
+        )
+    return found[0]
+
+
+def _converted(text: str, annotation: Any, key: str) -> Any:
+    """`text` as the type that the keyword's annotation asks for."""
+    try:
+        if annotation is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if annotation in (int, float):
+            return annotation(text)
+    except (KeyError, ValueError):
+        raise UsageError(
+            f"option {key} takes a value of type {annotation.__name__}, received {text!r}"
+        ) from None
+    return text
+
+
+def options(factory: type, given: tuple[str, ...], reserved: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords for `factory` from `key=value` strings, converted by its annotations.
+
+    `reserved` are the keywords that the caller passes itself: a user may not set them this way.
+
+    Raises:
+      UsageError: an entry that is no `key=value`, an unknown key (the message lists the valid
+        ones) or a value of another type.
+    """
+    parameters = {
+        key: parameter
+        for key, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in reserved
+    }
+    keywords = {}
+    for entry in given:
+        key, equals, text = entry.partition("=")
+        if not equals:
+            raise UsageError(f"an option is written key=value, received {entry!r}")
+        if key not in parameters:
+            valid = ", ".join(parameters) or "none"
+            raise UsageError(f"{factory.__name__} has no option {key!r}; its options: {valid}")
+        keywords[key] = _converted(text, parameters[key].annotation, key)
+    return keywords

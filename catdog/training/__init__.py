@@ -1,0 +1,1 @@
+"""What turns the four elements into a trained model: steps, prediction, checkpoints, the loop."""

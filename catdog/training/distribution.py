@@ -1,0 +1,46 @@
+"""Which devices train, and which part of each batch is read for them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from catdog.data.pipeline import Slice
+from catdog.errors import UsageError
+
+
+def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
+    """A strategy for the named devices; none named means every GPU, or the CPU without one.
+
+    Raises:
+      UsageError: a device that is not there.
+    """
+    present = [device.name.rpartition("device:")[2] for device in tf.config.list_logical_devices()]
+    for device in devices:
+        if device not in present:
+            raise UsageError(f"no device {device!r} here; --devices takes {', '.join(present)}")
+    chosen = list(devices) or [name for name in present if name.startswith("GPU")] or ["CPU:0"]
+    if len(chosen) == 1:
+        return tf.distribute.OneDeviceStrategy(chosen[0])
+    return tf.distribute.MirroredStrategy(chosen)
+
+
+def slice_of(strategy: tf.distribute.Strategy, batch_size: int) -> Slice:
+    """The part of batches of `batch_size` that this process reads.
+
+    Raises:
+      UsageError: the batch size is no multiple of the number of replicas.
+    """
+    replicas = strategy.num_replicas_in_sync
+    return Slice(batch_size, replicas_here=replicas)
+
+
+def distributed_iterator(
+    strategy: tf.distribute.Strategy, make_dataset: Callable[[], tf.data.Dataset]
+) -> Iterator[Any]:
+    """An iterator of per-replica batches.
+
+    `make_dataset` gives batches of one replica; consecutive ones go to replicas 0, 1, …, so that
+    together they are the batch that one device would have had, in the same order.
+    """
+    return iter(strategy.distribute_datasets_from_function(lambda context: make_dataset()))
