@@ -98,9 +98,7 @@ def _parse(
 ) -> tuple[Config | None, list[str]]:
     """The config and the arguments beside the flags; no config when help was asked for."""
     values = absl_flags.FlagValues()
-    absl_flags.DEFINE_boolean(
-        "help", False, "show this text", short_name="h", flag_values=values
-    )
+    absl_flags.DEFINE_boolean("help", False, "show this text", short_name="h", flag_values=values)
     absl_flags.DEFINE_string("flagfile", "", "read flags from this file", flag_values=values)
     flags.define(config_class, values)
     for flag in values:

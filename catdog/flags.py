@@ -49,9 +49,7 @@ def _define_one(field: dataclasses.Field[Any], kind: Any, values: absl_flags.Fla
     elif kind is bool:
         absl_flags.DEFINE_boolean(**common)
     elif kind is int:
-        absl_flags.DEFINE_integer(
-            lower_bound=about["lower"], upper_bound=about["upper"], **common
-        )
+        absl_flags.DEFINE_integer(lower_bound=about["lower"], upper_bound=about["upper"], **common)
     elif kind is float:
         absl_flags.DEFINE_float(lower_bound=about["lower"], upper_bound=about["upper"], **common)
     elif kind is str:

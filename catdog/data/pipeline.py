@@ -105,9 +105,7 @@ def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
-def _decoder(
-    augmentations: Sequence[Augmentation], stored_size: int
-) -> Callable[[Any, Any], Any]:
+def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callable[[Any, Any], Any]:
     """encoded JPEG, seed int64 [2] -> augmented uint8 image; decodes no more than it needs.
 
     Each augmentation draws from a seed of its own: the run's key plus its place in the list.
@@ -130,9 +128,7 @@ def _decoder(
     return decode
 
 
-def _batched(
-    dataset: tf.data.Dataset, slice_: Slice, prefetch: int = 2
-) -> tf.data.Dataset:
+def _batched(dataset: tf.data.Dataset, slice_: Slice, prefetch: int = 2) -> tf.data.Dataset:
     batches = dataset.batch(slice_.replica_batch_size, drop_remainder=True)
     return _options(batches.prefetch(prefetch * slice_.replicas_here))
 
@@ -181,9 +177,7 @@ def train_dataset(
 
     def windows() -> Iterator[order.Window]:
         for epoch in range(start_step // steps, epochs):
-            found = order.shuffled(
-                counts, sizes, window_bytes=window_bytes, seed=seed, epoch=epoch
-            )
+            found = order.shuffled(counts, sizes, window_bytes=window_bytes, seed=seed, epoch=epoch)
             found = order.padded(found, slice_.batch_size)
             mine = order.worker_slice(
                 found, batch_size=slice_.batch_size, workers=slice_.workers, worker=slice_.worker

@@ -82,8 +82,7 @@ class Predictor:
         iterator = distribution.distributed_iterator(self._strategy, make_dataset)
         steps = -(-examples // batch_size)
         found = [
-            [part.numpy() for part in self._step(iterator)]
-            for _ in progress(range(steps), steps)
+            [part.numpy() for part in self._step(iterator)] for _ in progress(range(steps), steps)
         ]
         ids, labels, probabilities = (np.concatenate(parts) for parts in zip(*found, strict=True))
         real = ids >= 0

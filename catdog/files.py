@@ -1,0 +1,86 @@
+"""Files that appear whole or not at all, and locks that end with their process."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from catdog.errors import LockedError
+
+
+def sync_folder(folder: Path) -> None:
+    """Nothing, when the names in the folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write to that takes the name `path` once all of it is on the disk.
+
+    Until then it is called `.NAME.partial`. When the body or the disk fails, nothing is left
+    and what `path` was before stays.
+
+    Raises:
+      OSError: whatever the disk says, at any of write, flush, sync, close and rename.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Nothing, when `path` holds exactly `data` (text as UTF-8).
+
+    Raises:
+      OSError: the disk refused; `path` is as it was before.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Nothing, when `path` holds `content` as readable JSON with its keys in the given order.
+
+    Raises:
+      ValueError: a number is not finite, which JSON cannot say.
+      OSError: the disk refused; `path` is as it was before.
+    """
+    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Holds the lock file `path` for the time of the body; it ends with the process at the latest.
+
+    Args:
+      path: created if need be, and left in place: removing it would let two jobs in.
+      what: how the message calls the thing that is locked.
+
+    Raises:
+      LockedError: another process holds it.
+    """
+    with path.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError(
+                f"{what} is in use by another job (lock file {path}); wait for it or choose "
+                "another folder"
+            ) from None
+        yield

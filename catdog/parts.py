@@ -1,0 +1,146 @@
+"""Names and options in, objects out: what training, evaluation and prediction are made of."""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from catdog import registry, schema
+from catdog.augmentations._augmentation import Augmentation
+from catdog.errors import MismatchError, UsageError
+from catdog.evaluators._evaluator import Evaluator
+from catdog.optimizers._optimizer import Optimizer
+from catdog.schedules._schedule import Schedule
+from catdog.training import checkpoints, distribution, precision
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, ready for prediction.
+
+    Attributes:
+      model: uint8 images [B, size, size, 3] -> float32 logits [B, C].
+      strategy: the devices it lives on.
+      class_names: what the C logits stand for.
+      preparation: how a picture became a record: image_size, resize, jpeg_quality.
+      checkpoint: the folder it came from.
+    """
+
+    model: Any
+    strategy: tf.distribute.Strategy
+    class_names: tuple[str, ...]
+    preparation: dict[str, Any]
+    checkpoint: Path
+
+
+def make_augmentations(
+    names: tuple[str, ...], given: tuple[str, ...], image_size: int
+) -> list[Augmentation]:
+    """The augmentations called `names`, with their options from `name.key=value` entries."""
+    own: dict[str, list[str]] = {name: [] for name in names}
+    for entry in given:
+        name, dot, rest = entry.partition(".")
+        if not dot or name not in own:
+            raise UsageError(
+                f"--augmentation_option is written name.key=value with a name out of "
+                f"{', '.join(names)}, received {entry!r}"
+            )
+        own[name].append(rest)
+    made = []
+    for name in names:
+        factory = registry.find("catdog.augmentations", name, Augmentation)
+        reserved = {"image_size": image_size}
+        made.append(factory(**reserved, **registry.options(factory, tuple(own[name]), reserved)))
+    return made
+
+
+def make_evaluator(name: str) -> Evaluator:
+    """The evaluator called `name`."""
+    return registry.find("catdog.evaluators", name, Evaluator)()
+
+
+def make_optimizer(name: str, given: tuple[str, ...]) -> Optimizer:
+    """The optimizer called `name` with its options."""
+    factory = registry.find("catdog.optimizers", name, Optimizer)
+    return factory(**registry.options(factory, given, {}))
+
+
+def make_schedule(
+    name: str,
+    given: tuple[str, ...],
+    *,
+    learning_rate: float,
+    total_steps: int,
+    steps_per_epoch: int,
+) -> Schedule:
+    """The schedule called `name` with its options."""
+    factory = registry.find("catdog.schedules", name, Schedule)
+    reserved = {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
+    options = registry.options(factory, given, reserved | {"learning_rate": learning_rate})
+    return factory(learning_rate=learning_rate, **reserved, **options)
+
+
+def make_model(description: dict[str, Any], *, seed: int, dtype: str) -> Any:
+    """The model of a checkpoint's or a new run's description, with its weights made.
+
+    Args:
+      description: "name", "options", "num_classes", "mean" and "std".
+      seed: of the initial weights.
+      dtype: a Keras dtype policy.
+    """
+    factory: Any = registry.find("catdog.models", description["name"], keras.Model)
+    reserved = {
+        "num_classes": description["num_classes"],
+        "mean": description["mean"],
+        "std": description["std"],
+        "seed": seed,
+        "dtype": dtype,
+    }
+    options = registry.options(factory, tuple(description["options"]), reserved)
+    model = factory(**reserved, **options)
+    model(tf.zeros([1, model.image_size, model.image_size, 3], tf.uint8))
+    return model
+
+
+def weights(model: Any) -> dict[str, Any]:
+    """{name: tf.Variable} of the model's weights, named as checkpoints name them."""
+    return {f"weights/{w.path.partition('/')[2]}": w.value for w in model.trainable_variables}
+
+
+def load_model(checkpoint: Path, *, devices: tuple[str, ...], precision_name: str) -> LoadedModel:
+    """The model of a checkpoint, on the named devices."""
+    about = checkpoints.read_about(checkpoint)
+    strategy = distribution.make_strategy(devices)
+    dtype = precision.policy(precision.resolve(precision_name))
+    with strategy.scope():
+        model = make_model(about["model"], seed=0, dtype=dtype)
+    checkpoints.restore(checkpoint, weights(model))
+    names = tuple(about["class_names"])
+    return LoadedModel(model, strategy, names, about["preparation"], checkpoint)
+
+
+def same_classes(model_names: Iterable[str], data_names: Iterable[str]) -> list[int]:
+    """The model's class number for each class of the data, matched by name.
+
+    Raises:
+      MismatchError: one has a class that the other does not have.
+    """
+    known, given = list(model_names), list(data_names)
+    if sorted(known) != sorted(given):
+        raise MismatchError(
+            f"the model knows the classes {', '.join(known)}, the data set has "
+            f"{', '.join(given)}; build it with --classes={','.join(known)}"
+        )
+    return [known.index(name) for name in given]
+
+
+def check_image_size(model: Any, manifest: schema.Manifest) -> None:
+    """Raises MismatchError when the stored pictures are too small for the model."""
+    if manifest.image_size < model.image_size:
+        raise MismatchError(
+            f"the model needs pictures of at least {model.image_size} pixels, the data set has "
+            f"{manifest.image_size}; build it with --image_size=256"
+        )

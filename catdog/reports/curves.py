@@ -1,0 +1,76 @@
+"""learning_curve.png and .svg: loss and score of every epoch, best epoch and rate drops marked."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from catdog import files
+
+# A fall of the rate by this factor between two epochs is marked as a drop.
+_DROP = 0.5
+
+_TRAIN, _VALIDATION, _RATE = "#4477aa", "#cc6677", "#666666"
+
+
+def rate_drops(history: Sequence[dict[str, Any]]) -> list[int]:
+    """The epochs whose rate is half of the one before or less."""
+    pairs = zip(history, history[1:], strict=False)
+    return [
+        after["epoch"]
+        for before, after in pairs
+        if after["learning_rate"] <= _DROP * before["learning_rate"]
+    ]
+
+
+def _draw(figure: Any, history: Sequence[dict[str, Any]], score_name: str) -> None:
+    top, middle, bottom = figure.subplots(
+        3, 1, sharex=True, gridspec_kw={"height_ratios": [3, 3, 1.2]}
+    )
+    epochs = [record["epoch"] for record in history]
+
+    def line(axes: Any, key: str, color: str, label: str) -> None:
+        if key in history[-1]:
+            values = [record[key] for record in history]
+            axes.plot(epochs, values, color=color, label=label, marker=".", markersize=4)
+
+    line(top, "train_accuracy", _TRAIN, "train (augmented, dropout on)")
+    line(top, f"validation_{score_name}", _VALIDATION, f"validation {score_name}")
+    line(middle, "train_cross_entropy", _TRAIN, "train (with label smoothing)")
+    line(middle, "validation_log_loss", _VALIDATION, "validation log loss")
+    line(bottom, "learning_rate", _RATE, "learning rate")
+    best = [record for record in history if record["is_best"]]
+    if best and f"validation_{score_name}" in best[-1]:
+        score = best[-1][f"validation_{score_name}"]
+        top.axvline(best[-1]["epoch"], color=_VALIDATION, linestyle=":", linewidth=1)
+        top.set_title(f"best validation {score_name}: {score:.4f} in epoch {best[-1]['epoch']}")
+    for epoch in rate_drops(history):
+        for axes in (top, middle, bottom):
+            axes.axvline(epoch - 0.5, color=_RATE, linestyle="--", linewidth=0.8)
+    top.set_ylabel("score")
+    middle.set_ylabel("cross-entropy (nats)")
+    bottom.set_ylabel("rate")
+    bottom.set_xlabel("epoch")
+    bottom.ticklabel_format(axis="y", style="plain")
+    for axes in (top, middle):
+        axes.legend(frameon=False)
+    for axes in (top, middle, bottom):
+        axes.grid(alpha=0.25)
+        axes.locator_params(axis="x", integer=True)
+
+
+def write_learning_curve(
+    model_dir: Path, history: Sequence[dict[str, Any]], *, score_name: str
+) -> None:
+    """Writes learning_curve.png (150 dpi) and learning_curve.svg into `model_dir`."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "catdog", "font.size": 9}):
+        figure = Figure(figsize=(8, 8), layout="constrained")
+        _draw(figure, history, score_name)
+        for name in ("png", "svg"):
+            picture = io.BytesIO()
+            metadata = {"Date": None} if name == "svg" else {"Software": None}
+            figure.savefig(picture, format=name, dpi=150, metadata=metadata)
+            files.write_whole(model_dir / f"learning_curve.{name}", picture.getvalue())

@@ -1,0 +1,182 @@
+"""The TFRecord contract, version 1, that the writer and every reader share.
+
+A record is a `tf.train.Example` with the flat keys of `FEATURES`; shards carry the names that
+TensorFlow Datasets gives. Records are encoded here, without TensorFlow, with sorted keys, so
+equal examples are equal bytes. Version 1 is final: a change of any byte is a new version.
+"""
+
+import dataclasses
+import struct
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+
+from catdog._manifest import (
+    MANIFEST_FILE,
+    NO_SUMS,
+    SCHEMA_VERSION,
+    Manifest,
+    Shard,
+    Split,
+    Statistics,
+    Sums,
+    check_files,
+    manifest_text,
+    read_manifest,
+    statistics,
+)
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+__all__ = [
+    "MANIFEST_FILE",
+    "NO_SUMS",
+    "SCHEMA_VERSION",
+    "Example",
+    "Manifest",
+    "Shard",
+    "Split",
+    "Statistics",
+    "Sums",
+    "check_files",
+    "frame",
+    "key_bytes",
+    "manifest_text",
+    "parse",
+    "parse_batch",
+    "read_manifest",
+    "serialize",
+    "shard_name",
+    "statistics",
+]
+
+NAME = "catdog"
+
+# field number of each kind of list in tf.train.Feature
+_BYTES_LIST, _INT64_LIST = 1, 3
+_LENGTH_DELIMITED = 2
+
+_MASK_DELTA = 0xA282EAD8
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One picture as it is stored.
+
+    Attributes:
+      encoded: the prepared picture, a JPEG of `height` × `width` RGB pixels.
+      height: rows.
+      width: columns.
+      label: index into the class names.
+      text: the class name.
+      filename: the picture's key, its '/'-separated place in the source.
+      sha256: of the source picture's bytes, hex.
+      format: always "jpeg" in version 1.
+    """
+
+    encoded: bytes
+    height: int
+    width: int
+    label: int
+    text: str
+    filename: str
+    sha256: str
+    format: str = "jpeg"
+
+
+def shard_name(split: str, index: int, total: int) -> str:
+    """The file name of a shard, for instance catdog-train.tfrecord-00000-of-00008."""
+    return f"{NAME}-{split}.tfrecord-{index:05d}-of-{total:05d}"
+
+
+def key_bytes(key: str) -> bytes:
+    """The key as it is stored; a name that is no valid text keeps its odd bytes as \\udcxx."""
+    return key.encode("utf-8", "backslashreplace")
+
+
+def _varint(value: int) -> bytes:
+    """`value` ≥ 0 in base 128, lowest digit first, as protocol buffers store integers."""
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    digits.append(value)
+    return bytes(digits)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    tag = number << 3 | _LENGTH_DELIMITED
+    return _varint(tag) + _varint(len(content)) + content
+
+
+def _feature(value: bytes | int) -> bytes:
+    if isinstance(value, bytes):
+        return _field(_BYTES_LIST, _field(1, value))
+    # a negative int64 is stored as its two's complement; packed is how proto3 writes numbers
+    return _field(_INT64_LIST, _field(1, _varint(value & 0xFFFFFFFFFFFFFFFF)))
+
+
+def _features(example: Example) -> dict[str, bytes | int]:
+    return {
+        "image/class/label": example.label,
+        "image/class/text": example.text.encode(),
+        "image/encoded": example.encoded,
+        "image/filename": key_bytes(example.filename),
+        "image/format": example.format.encode(),
+        "image/height": example.height,
+        "image/key/sha256": example.sha256.encode(),
+        "image/width": example.width,
+    }
+
+
+def serialize(example: Example) -> bytes:
+    """The bytes of the example as a `tf.train.Example`, equal for equal examples."""
+    entries = b"".join(
+        _field(1, _field(1, key.encode()) + _field(2, _feature(value)))
+        for key, value in sorted(_features(example).items())
+    )
+    return _field(1, entries)
+
+
+def _masked_crc(content: bytes) -> bytes:
+    crc = google_crc32c.value(content)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
+
+
+def frame(record: bytes) -> bytes:
+    """The record as it stands in a TFRecord file: length, crc of it, record, crc of that."""
+    length = struct.pack("<Q", len(record))
+    return length + _masked_crc(length) + record + _masked_crc(record)
+
+
+def _wanted() -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+        "image/filename": tf.io.FixedLenFeature([], tf.string),
+    }
+
+
+def _named(parsed: dict[str, "tf.Tensor"]) -> dict[str, "tf.Tensor"]:
+    return {
+        "encoded": parsed["image/encoded"],
+        "label": parsed["image/class/label"],
+        "key": parsed["image/filename"],
+    }
+
+
+def parse(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+    """Scalars of one record (string []): "encoded" string, "label" int64, "key" string."""
+    import tensorflow as tf
+
+    return _named(tf.io.parse_single_example(serialized, _wanted()))
+
+
+def parse_batch(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+    """What `parse` gives for each of the records (string [n]), as tensors of shape [n]."""
+    import tensorflow as tf
+
+    return _named(tf.io.parse_example(serialized, _wanted()))
