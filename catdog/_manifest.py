@@ -268,5 +268,6 @@ def check_files(data_dir: Path | str, split: Split) -> None:
         if size != shard.bytes:
             found = "is missing" if size is None else f"has {size} bytes"
             raise IntegrityError(
-                f"{path} {found}, the manifest says {shard.bytes} bytes; copy it again or {_REBUILD}"
+                f"{path} {found}, its manifest says {shard.bytes} bytes; "
+                f"copy it again or {_REBUILD}"
             )

@@ -31,7 +31,7 @@ class TrainConfig:
     schedule: str = _option("cosine", "a file of catdog/schedules")
     schedule_option: tuple[str, ...] = _option((), "key=value, such as warmup_epochs=2")
     evaluator: str = _option("accuracy", "a file of catdog/evaluators: best and plateau follow it")
-    learning_rate: float = _option(0.01, "peak learning rate", lower=0.0)
+    learning_rate: float = _option(0.0075, "peak learning rate", lower=0.0)
     batch_size: int = _option(64, "examples a step, over all devices", lower=1)
     epochs: int = _option(16, "passes over the training split", lower=1)
     weight_decay: float = _option(5e-4, "factor of the L2 term, half the sum of squares", lower=0.0)

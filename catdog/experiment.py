@@ -12,9 +12,9 @@ from catdog import __version__, cli, files, flags, parts, schema
 from catdog.config import TrainConfig
 from catdog.data import order, pipeline, views
 from catdog.errors import MismatchError, UsageError
-from catdog.evaluators._evaluator import Evaluator
-from catdog.training import checkpoints, distribution, loop, precision
+from catdog.training import checkpoints, distribution, precision
 from catdog.training.journal import Journal
+from catdog.training.loop import Loop, Progress, scores_of
 from catdog.training.predict import Predictor
 from catdog.training.steps import Settings, TrainSteps
 
@@ -36,18 +36,16 @@ class Run:
       progress: where it starts.
       evaluate: scores a split of the data set with a function of `catdog.data.views`.
       weights: {name: tf.Variable} of the model.
-      validation_split: the split's name, "" for none.
     """
 
-    loop: loop.Loop
-    progress: loop.Progress
+    loop: Loop
+    progress: Progress
     evaluate: Callable[[str, str], dict[str, float]]
     weights: dict[str, Any]
-    validation_split: str
 
 
 def _evaluate_function(
-    config: TrainConfig, data_dir: Path, manifest: schema.Manifest, model: Any, strategy: Any
+    config: TrainConfig, manifest: schema.Manifest, model: Any, strategy: Any
 ) -> Callable[[str, str], dict[str, float]]:
     """A function (split, views) -> {name: score}; its compiled steps are kept between calls."""
     evaluators = {name: parts.make_evaluator(name) for name in {*_REPORTED, config.evaluator}}
@@ -60,7 +58,11 @@ def _evaluate_function(
     def evaluate(split: str, views_name: str) -> dict[str, float]:
         predictions = predictors[views_name](
             lambda: pipeline.eval_dataset(
-                data_dir, manifest, split, slice_=slice_, reader_threads=config.reader_threads
+                Path(config.data_dir),
+                manifest,
+                split,
+                slice_=slice_,
+                reader_threads=config.reader_threads,
             ),
             examples=manifest.split(split).examples,
             batch_size=config.eval_batch_size,
@@ -68,7 +70,7 @@ def _evaluate_function(
                 steps, total=total, what=f"evaluating {split}"
             ),
         )
-        scores = loop.scores_of(predictions, evaluators)
+        scores = scores_of(predictions, evaluators)
         return {name: scores[name] for name in sorted(scores)}
 
     return evaluate
@@ -110,13 +112,11 @@ def _check_resumable(saved: dict[str, Any], about: dict[str, Any], path: Path) -
             )
 
 
-def _start(
-    config: TrainConfig, about: dict[str, Any], variables: dict[str, Any], evaluator: Evaluator
-) -> loop.Progress:
+def _start(config: TrainConfig, about: dict[str, Any], variables: dict[str, Any]) -> Progress:
     """Where the run starts: at the last checkpoint in model_dir, or at the beginning."""
     found = checkpoints.of_kind(Path(config.model_dir) / "checkpoints", "last")
     if not found:
-        return loop.Progress(0, evaluator.worst_score, 0, {}, [])
+        return Progress(0, None, 0, {}, [])
     if config.resume == "never":
         raise UsageError(
             f"{config.model_dir} already holds a run; choose a new --model_dir or --resume=auto"
@@ -125,7 +125,7 @@ def _start(
     _check_resumable(saved, about, found[-1])
     checkpoints.restore(found[-1], variables)
     cli.say(f"resuming after epoch {saved['progress']['epoch']} from {found[-1]}")
-    return loop.Progress(**saved["progress"])
+    return Progress(**saved["progress"])
 
 
 def _make_steps(
@@ -148,44 +148,28 @@ def _make_steps(
         return model, TrainSteps(model, optimizer, strategy, settings)
 
 
-def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], None]) -> Run:
-    """The training run that the config describes.
-
-    Args:
-      config: the settings.
-      on_epoch: called after each epoch with the records of all epochs so far.
-    """
-    data_dir, model_dir = Path(config.data_dir), Path(config.model_dir)
-    manifest = schema.read_manifest(data_dir)
+def _read_data(config: TrainConfig) -> schema.Manifest:
+    """The manifest of the data set, its files checked."""
+    manifest = schema.read_manifest(config.data_dir)
     for split in filter(None, (config.train_split, config.validation_split)):
-        schema.check_files(data_dir, manifest.split(split))
-    strategy = distribution.make_strategy(config.devices)
+        schema.check_files(config.data_dir, manifest.split(split))
+    return manifest
+
+
+def _iterator_function(
+    config: TrainConfig, manifest: schema.Manifest, image_size: int, strategy: Any
+) -> Callable[[int], Iterator[Any]]:
+    """A function from a step of the run to the training batches from there on."""
     slice_ = distribution.slice_of(strategy, config.batch_size)
-    about = _about(config, manifest)
-    model, steps = _make_steps(config, about, strategy)
-    parts.check_image_size(model, manifest)
     augmentations = parts.make_augmentations(
-        config.augmentation, config.augmentation_option, model.image_size
+        config.augmentation, config.augmentation_option, image_size
     )
-    examples = manifest.split(config.train_split).examples
-    steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
-    evaluator = parts.make_evaluator(config.evaluator)
-    evaluate = _evaluate_function(config, data_dir, manifest, model, strategy)
-    schedule = parts.make_schedule(
-        config.schedule,
-        config.schedule_option,
-        learning_rate=config.learning_rate,
-        total_steps=config.epochs * steps_per_epoch,
-        steps_per_epoch=steps_per_epoch,
-    )
-    progress = _start(config, about, steps.variables, evaluator)
-    journal = Journal(model_dir, start_step=progress.epoch * steps_per_epoch)
 
     def make_iterator(start_step: int) -> Iterator[Any]:
         return distribution.distributed_iterator(
             strategy,
             lambda: pipeline.train_dataset(
-                data_dir,
+                Path(config.data_dir),
                 manifest,
                 config.train_split,
                 slice_=slice_,
@@ -198,23 +182,49 @@ def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], Non
             ),
         )
 
-    def validate() -> dict[str, float]:
-        if not config.validation_split:
-            return {}
-        return evaluate(config.validation_split, config.validation_views)
+    return make_iterator
+
+
+def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], None]) -> Run:
+    """The training run that the config describes.
+
+    Args:
+      config: the settings.
+      on_epoch: called after each epoch with the records of all epochs so far.
+    """
+    manifest = _read_data(config)
+    examples = manifest.split(config.train_split).examples
+    steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
+    strategy = distribution.make_strategy(config.devices)
+    evaluator = parts.make_evaluator(config.evaluator)
+    schedule = parts.make_schedule(
+        config.schedule,
+        config.schedule_option,
+        learning_rate=config.learning_rate,
+        total_steps=config.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+    )
+    about = _about(config, manifest)
+    model, steps = _make_steps(config, about, strategy)
+    parts.check_image_size(model, manifest)
+    make_iterator = _iterator_function(config, manifest, model.image_size, strategy)
+    evaluate = _evaluate_function(config, manifest, model, strategy)
+    progress = _start(config, about, steps.variables)
+    journal = Journal(Path(config.model_dir), start_step=progress.epoch * steps_per_epoch)
+    validated = config.validation_split
 
     def close_epoch(history: list[dict[str, Any]]) -> None:
         journal.write_epochs(history)
         on_epoch(history)
 
-    training = loop.Loop(
+    training = Loop(
         steps=steps,
         make_iterator=make_iterator,
-        validate=validate,
+        validate=lambda: evaluate(validated, config.validation_views) if validated else {},
         evaluator=evaluator,
         score_name=config.evaluator,
         schedule=schedule,
-        model_dir=model_dir,
+        model_dir=Path(config.model_dir),
         about=about,
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
@@ -222,7 +232,7 @@ def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], Non
         on_steps=journal.write_steps,
         on_epoch=close_epoch,
     )
-    return Run(training, progress, evaluate, parts.weights(model), config.validation_split)
+    return Run(training, progress, evaluate, parts.weights(model))
 
 
 def write_settings(config: TrainConfig) -> None:

@@ -1,10 +1,12 @@
 """Files that appear whole or not at all, and locks that end with their process."""
 
 import contextlib
+import csv
 import fcntl
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,3 +86,22 @@ def lock(path: Path, what: str) -> Iterator[None]:
                 "another folder"
             ) from None
         yield
+
+
+def _csv_cell(value: Any) -> str:
+    """The value as text that a spreadsheet takes for text and never for a formula.
+
+    A cell that begins with one of = + - @ ', a tab or a line end gets a ' before it; whoever
+    reads it back takes one leading ' away.
+    """
+    text = str(value).encode("utf-8", "backslashreplace").decode()
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "'", "\t", "\r", "\n") else text
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A CSV file's text: lines end with a line feed, cells that look like formulas are quoted."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+    return text.getvalue()

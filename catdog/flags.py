@@ -41,7 +41,7 @@ def option(
 def _define_one(field: dataclasses.Field[Any], kind: Any, values: absl_flags.FlagValues) -> None:
     about = field.metadata
     required = field.default is REQUIRED
-    default = None if required else field.default
+    default: Any = None if required else field.default
     text = about["help"] + (" (required)" if required else "")
     common = {"name": field.name, "default": default, "help": text, "flag_values": values}
     if about["choices"]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from catdog.errors import InputError, UsageError
 
@@ -74,7 +74,7 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedPicture("more pixels than Pillow allows") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise RejectedPicture("not a JPEG, PNG, GIF, BMP, WebP or TIFF picture") from None
     except MemoryError:
         raise

@@ -30,11 +30,11 @@ def main(config: TrainConfig) -> dict[str, Any]:
         progress = run.loop.train(run.progress)
         best = checkpoints.find(model_dir, "best")
         result = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
-        if not run.validation_split:
+        if not config.validation_split:
             return result | {"checkpoint": str(best)}
         checkpoints.restore(best, run.weights)
-        scores = run.evaluate(run.validation_split, config.final_views)
-        split = {"split": run.validation_split, "views": config.final_views}
+        scores = run.evaluate(config.validation_split, config.final_views)
+        split = {"split": config.validation_split, "views": config.final_views}
         return result | split | scores | {"checkpoint": str(best)}
 
 

@@ -16,7 +16,7 @@ class RandomResizedCrop(Augmentation):
     """Cuts `area_min`…1 of the picture at an aspect of 3/4…4/3 and resizes it (bilinear)."""
 
     def __init__(
-        self, *, image_size: int, area_min: float = 0.35, aspect_max: float = 4 / 3
+        self, *, image_size: int, area_min: float = 0.5, aspect_max: float = 4 / 3
     ) -> None:
         super().__init__(image_size=image_size)
         if not 0 < area_min <= 1:

@@ -5,17 +5,25 @@ decode in parallel. Pictures stay uint8 until they are on the device.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from catdog import schema
-from catdog.augmentations._augmentation import Augmentation
 from catdog.data import order
 from catdog.errors import UsageError
+
+
+class Augmentation(Protocol):
+    """What the pipeline asks of an augmentation; see `catdog.augmentations`."""
+
+    image_size: int
+
+    def crop_box(self, stored_size: int, seed: Any) -> Any: ...
+
+    def __call__(self, image: Any, seed: Any) -> Any: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +55,7 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 
 def _windows_dataset(
-    data_dir: Path, split: schema.Split, windows: Callable[[], Iterator[order.Window]], seed: int
+    data_dir: Path, split: schema.Split, windows: Callable[[], Iterable[order.Window]], seed: int
 ) -> tf.data.Dataset:
     """One element a window: its files, record count, positions, ids and pixel seed."""
     files = [str(data_dir / shard.file) for shard in split.shards]
@@ -128,13 +136,56 @@ def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callabl
     return decode
 
 
-def _batched(dataset: tf.data.Dataset, slice_: Slice, prefetch: int = 2) -> tf.data.Dataset:
-    batches = dataset.batch(slice_.replica_batch_size, drop_remainder=True)
-    return _options(batches.prefetch(prefetch * slice_.replicas_here))
+def _decode_whole(encoded: Any, seed: Any) -> Any:
+    del seed
+    return tf.image.decode_jpeg(encoded, channels=3)
 
 
-def _parallel(reader_threads: int) -> int:
-    return reader_threads or tf.data.AUTOTUNE
+def _sizes(split: schema.Split) -> tuple[list[int], list[int]]:
+    """Record count and bytes of each shard."""
+    return [shard.examples for shard in split.shards], [shard.bytes for shard in split.shards]
+
+
+def _own_part(windows: list[order.Window], slice_: Slice) -> list[order.Window]:
+    return order.worker_slice(
+        order.padded(windows, slice_.batch_size),
+        batch_size=slice_.batch_size,
+        workers=slice_.workers,
+        worker=slice_.worker,
+    )
+
+
+def _element(image: Any, size: int, label: Any, index: Any) -> dict[str, Any]:
+    return {
+        "images": tf.ensure_shape(image, [size, size, 3]),
+        "labels": tf.cast(label, tf.int32),
+        "ids": index,
+        "weights": tf.cast(index >= 0, tf.float32),
+    }
+
+
+def _batched(examples: tf.data.Dataset, slice_: Slice) -> tf.data.Dataset:
+    batches = examples.batch(slice_.replica_batch_size, drop_remainder=True)
+    return _options(batches.prefetch(2 * slice_.replicas_here))
+
+
+def _batches(
+    records: tf.data.Dataset,
+    decode: Callable[[Any, Any], Any],
+    size: int,
+    slice_: Slice,
+    reader_threads: int,
+) -> tf.data.Dataset:
+    """Batches of decoded elements, from (encoded record, id, pixel seed)."""
+
+    def example(record: Any, index: Any, pixel_seed: Any) -> dict[str, Any]:
+        parsed = schema.parse(record)
+        image = decode(parsed["encoded"], tf.stack([pixel_seed, index]))
+        return _element(image, size, parsed["label"], index)
+
+    threads = reader_threads or tf.data.AUTOTUNE
+    examples = records.map(example, num_parallel_calls=threads, deterministic=True)
+    return _batched(examples, slice_)
 
 
 def train_dataset(
@@ -150,7 +201,7 @@ def train_dataset(
     window_bytes: int = 1 << 30,
     reader_threads: int = 0,
 ) -> tf.data.Dataset:
-    """Endless-feeling batches of epochs `start_step // steps` … `epochs` - 1, one replica's each.
+    """Batches of the epochs `start_step // steps` … `epochs` - 1, one replica's each.
 
     Elements are dicts: "images" uint8 [b, size, size, 3], "labels" int32 [b], "ids" int64 [b]
     (the example's number in the split, -1 for padding), "weights" float32 [b] (0 for padding),
@@ -171,38 +222,19 @@ def train_dataset(
         on what comes.
     """
     split = manifest.split(split_name)
-    counts = [shard.examples for shard in split.shards]
-    sizes = [shard.bytes for shard in split.shards]
-    steps = steps_per_epoch(split.examples, slice_.batch_size)
+    decode = _decoder(augmentations, manifest.image_size)
 
     def windows() -> Iterator[order.Window]:
+        steps = steps_per_epoch(split.examples, slice_.batch_size)
         for epoch in range(start_step // steps, epochs):
-            found = order.shuffled(counts, sizes, window_bytes=window_bytes, seed=seed, epoch=epoch)
-            found = order.padded(found, slice_.batch_size)
-            mine = order.worker_slice(
-                found, batch_size=slice_.batch_size, workers=slice_.workers, worker=slice_.worker
+            found = order.shuffled(
+                *_sizes(split), window_bytes=window_bytes, seed=seed, epoch=epoch
             )
             done = max(start_step - epoch * steps, 0) * (slice_.batch_size // slice_.workers)
-            yield from order.skipped(mine, done)
-
-    decode = _decoder(augmentations, manifest.image_size)
-    size = augmentations[0].image_size
-
-    def example(record: Any, index: Any, pixel_seed: Any) -> dict[str, Any]:
-        parsed = schema.parse(record)
-        image = decode(parsed["encoded"], tf.stack([pixel_seed, index]))
-        return {
-            "images": tf.ensure_shape(image, [size, size, 3]),
-            "labels": tf.cast(parsed["label"], tf.int32),
-            "ids": index,
-            "weights": tf.cast(index >= 0, tf.float32),
-        }
+            yield from order.skipped(_own_part(found, slice_), done)
 
     records = _records(_windows_dataset(data_dir, split, windows, seed))
-    examples = records.map(
-        example, num_parallel_calls=_parallel(reader_threads), deterministic=True
-    )
-    return _batched(examples, slice_)
+    return _batches(records, decode, augmentations[0].image_size, slice_, reader_threads)
 
 
 def eval_dataset(
@@ -219,73 +251,29 @@ def eval_dataset(
     Elements are as those of `train_dataset`, with "images" uint8 [b, stored, stored, 3].
     """
     split = manifest.split(split_name)
-    counts = [shard.examples for shard in split.shards]
-    sizes = [shard.bytes for shard in split.shards]
 
-    def windows() -> Iterator[order.Window]:
-        found = order.sequential(counts, sizes, window_bytes=window_bytes)
-        yield from order.worker_slice(
-            order.padded(found, slice_.batch_size),
-            batch_size=slice_.batch_size,
-            workers=slice_.workers,
-            worker=slice_.worker,
-        )
-
-    def example(record: Any, index: Any, pixel_seed: Any) -> dict[str, Any]:
-        del pixel_seed
-        parsed = schema.parse(record)
-        return _whole(parsed["encoded"], manifest.image_size) | {
-            "labels": tf.cast(parsed["label"], tf.int32),
-            "ids": index,
-            "weights": tf.cast(index >= 0, tf.float32),
-        }
+    def windows() -> list[order.Window]:
+        return _own_part(order.sequential(*_sizes(split), window_bytes=window_bytes), slice_)
 
     records = _records(_windows_dataset(data_dir, split, windows, 0))
-    examples = records.map(
-        example, num_parallel_calls=_parallel(reader_threads), deterministic=True
-    )
-    return _batched(examples, slice_)
+    return _batches(records, _decode_whole, manifest.image_size, slice_, reader_threads)
 
 
-def _whole(encoded: Any, size: int) -> dict[str, Any]:
-    image = tf.image.decode_jpeg(encoded, channels=3)
-    return {"images": tf.ensure_shape(image, [size, size, 3])}
-
-
-def encoded_dataset(
-    jpegs: Callable[[], Iterator[bytes]], *, image_size: int, slice_: Slice
-) -> tf.data.Dataset:
-    """Batches of pictures that are in no record, as `eval_dataset` gives them, without labels.
+def encoded_dataset(jpegs: Sequence[bytes], *, image_size: int, slice_: Slice) -> tf.data.Dataset:
+    """Batches of pictures that are in no record, as `eval_dataset` gives them; labels are 0.
 
     Args:
-      jpegs: a function that gives the JPEGs, each of `image_size` × `image_size` pixels.
+      jpegs: at least one, each of `image_size` × `image_size` pixels; ids are their places.
       image_size: their side.
-      slice_: the batch size; the last batch is padded with black pictures.
+      slice_: the batch size.
     """
+    missing = -len(jpegs) % slice_.batch_size
+    ids = [*range(len(jpegs)), *[-1] * missing]
+    encoded = tf.constant([*jpegs, *[jpegs[0]] * missing])
+    places = tf.data.Dataset.from_tensor_slices((encoded, tf.constant(ids, tf.int64)))
 
-    def elements() -> Iterator[tuple[bytes, int]]:
-        count = 0
-        jpeg = b""
-        for count, jpeg in enumerate(jpegs(), start=1):
-            yield jpeg, count - 1
-        for _ in range(-count % slice_.batch_size):
-            yield jpeg, -1
+    def example(jpeg: Any, index: Any) -> dict[str, Any]:
+        return _element(tf.image.decode_jpeg(jpeg, channels=3), image_size, 0, index)
 
-    signature = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
-    dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
-
-    def example(encoded: Any, index: Any) -> dict[str, Any]:
-        return _whole(encoded, image_size) | {
-            "labels": tf.constant(0, tf.int32),
-            "ids": index,
-            "weights": tf.cast(index >= 0, tf.float32),
-        }
-
-    examples = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    examples = places.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _batched(examples, slice_)
-
-
-def id_array(batches: Sequence[Any]) -> np.ndarray:
-    """The ids of some batches, one after the other, padding left out; int64 [n]."""
-    ids = np.concatenate([np.asarray(batch) for batch in batches])
-    return ids[ids >= 0]

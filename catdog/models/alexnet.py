@@ -16,9 +16,23 @@ from catdog.models import _layers
 
 VARIANTS = ("fixed", "published")
 
+_FC8 = 7
+
 # Initial biases of conv1 … conv5, fc6, fc7, fc8 in the original.
 _PUBLISHED_BIASES = (0.0, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.0)
 _PUBLISHED_STDDEVS = (0.01, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.01)
+
+
+def _published(place: int, seed: int) -> dict[str, Any]:
+    weights = _layers.normal(_PUBLISHED_STDDEVS[place], seed)
+    return {"initial_weights": weights, "initial_bias": _PUBLISHED_BIASES[place]}
+
+
+def _fixed(place: int, seed: int) -> dict[str, Any]:
+    # He's values are for layers that feed a ReLU. For fc8 they would give logits of about ±6 on
+    # real pictures, a first loss of 5.8; from zeros it is ln C.
+    weights = "zeros" if place == _FC8 else _layers.he_normal(seed)
+    return {"initial_weights": weights, "initial_bias": 0.0}
 
 
 class AlexNet(keras.Model):
@@ -30,8 +44,8 @@ class AlexNet(keras.Model):
       std: the same for the standard deviation.
       seed: of the initial weights.
       dtype: a Keras dtype policy, such as "float32" or "mixed_bfloat16".
-      variant: "fixed" scales the input to (x - mean) / std, starts from He's values with zero
-        biases and has both dropouts; "published" keeps the original's (x - mean) / 255,
+      variant: "fixed" scales the input to (x - mean) / std, starts from He's values (fc8
+        from zeros) with zero biases and has both dropouts; "published" keeps the original's (x - mean) / 255,
         N(0, 0.01²) and N(0, 0.005²) weights, 0 and 0.1 biases, and its slip: fc8 reads relu7, so
         that the second dropout is dead.
       width: factor for the number of filters and units, for quick runs; at least 1 of each.
@@ -68,19 +82,8 @@ class AlexNet(keras.Model):
         self._second_dropout_alive = not published
 
         def initial(place: int) -> dict[str, Any]:
-            own_seed = (seed * 8 + place) % 2**31
-            if published:
-                weights = _layers.normal(_PUBLISHED_STDDEVS[place], own_seed)
-                return {
-                    "initial_weights": weights,
-                    "initial_bias": _PUBLISHED_BIASES[place],
-                    "dtype": dtype,
-                }
-            return {
-                "initial_weights": _layers.he_normal(own_seed),
-                "initial_bias": 0.0,
-                "dtype": dtype,
-            }
+            values = _published if published else _fixed
+            return {**values(place, (seed * 8 + place) % 2**31), "dtype": dtype}
 
         def wide(count: int) -> int:
             return max(1, round(count * width))

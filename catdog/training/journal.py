@@ -4,8 +4,6 @@ summary.csv is rewritten whole from the epochs' records, and metrics.jsonl is cu
 the checkpoint knows before a resumed run goes on: each has every step and epoch once.
 """
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,8 +40,10 @@ class Journal:
 
     def write_epochs(self, records: Sequence[Record]) -> None:
         """Replaces summary.csv: a header and a row for each epoch."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        files.write_whole(self._summary, text.getvalue())
+        header = list(records[0])
+        rows = [[_short(record[name]) for name in header] for record in records]
+        files.write_whole(self._summary, files.csv_text(header, rows))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

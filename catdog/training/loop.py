@@ -23,14 +23,14 @@ class Progress:
 
     Attributes:
       epoch: epochs done.
-      best_score: the best validation score so far.
+      best_score: the best validation score so far; None before the first.
       best_epoch: the epoch that had it, from 1; 0 before the first.
       schedule: the schedule's state.
       history: one record for each epoch done.
     """
 
     epoch: int
-    best_score: float
+    best_score: float | None
     best_epoch: int
     schedule: dict[str, float]
     history: list[Record]
@@ -118,7 +118,8 @@ class Loop:
     ) -> Progress:
         """Judges the epoch, tells the schedule, saves last and, where it is one, best."""
         score = scores.get(self.score_name)
-        improved = score is None or self.evaluator.is_better(score, progress.best_score)
+        best = self.evaluator.worst_score if progress.best_score is None else progress.best_score
+        improved = score is None or self.evaluator.is_better(score, best)
         self.schedule.end_epoch(improved=improved)
         record["is_best"] = improved
         done = progress.epoch + 1

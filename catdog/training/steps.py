@@ -125,9 +125,9 @@ class TrainSteps:
                 )
                 if self._settings.loss_scaling:
                     new_weight = tf.where(finite, new_weight, weight)
-                    new_slots = [
+                    new_slots = tuple(
                         tf.where(finite, n, o) for n, o in zip(new_slots, slots, strict=True)
-                    ]
+                    )
                 return tf.group(
                     weight.assign(new_weight),
                     *[slot.assign(new) for slot, new in zip(slots, new_slots, strict=True)],

@@ -1,0 +1,204 @@
+"""Read a zip as a stream: its members have keys, never paths, and every read has a budget."""
+
+import contextlib
+import io
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from typing import IO, Any
+
+from catdog.errors import InputError
+
+# A picture of 50 megapixels, the largest that is accepted, takes 150 MB uncompressed.
+READ_LIMIT = 256 * 2**20
+# Deflate shrinks at most 1032:1. Photographs hardly shrink; what does so this well is a bomb.
+RATIO_LIMIT = 200
+RATIO_FREE_BYTES = 4 * 2**20
+MEMBER_LIMIT = 5_000_000
+
+# zipfile bounds the memory of these two methods; of bzip2 and LZMA it does not.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_UTF8_FLAG = 0x800
+_ENCRYPTED_FLAG = 0x1
+
+
+class Slice(io.RawIOBase):
+    """The `length` bytes of the file `path` from `start` on, as a seekable read-only file."""
+
+    def __init__(self, path: str, start: int, length: int) -> None:
+        super().__init__()
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._start = start
+        self._length = length
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative seek position {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = max(0, min(len(buffer), self._length - self._position))
+        data = os.pread(self._descriptor, wanted, self._start + self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset` on; the position stays where it is."""
+        return os.pread(self._descriptor, size, self._start + offset)
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+        super().close()
+
+
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """The name with / between its parts, as the packer meant it."""
+    name = info.filename
+    if not info.flag_bits & _UTF8_FLAG:
+        # macOS packs UTF-8 names without the flag; zipfile then reads them as code page 437.
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return re.sub(r"^(\./)+", "", name.replace("\\", "/"))
+
+
+def _problem(name: str, info: zipfile.ZipInfo) -> str | None:
+    """Why a member is passed over; None when it can be read."""
+    parts = name.split("/")
+    if not name or name[0] == "/" or re.match("[A-Za-z]:", name) or ".." in parts:
+        return "unsafe name"
+    mode = info.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return "link or special file in a zip"
+    if info.flag_bits & _ENCRYPTED_FLAG:
+        return "encrypted"
+    if info.compress_type not in _METHODS:
+        return "unknown compression"
+    return None
+
+
+class Archive:
+    """The members of a zip that is a file of its own, or a slice of one.
+
+    Attributes:
+      members: key to zipfile's record of the member; the key is its '/'-separated name.
+      passed_over: how many members cannot be used, by reason.
+
+    Raises:
+      InputError: the bytes are no zip that can be read.
+      OSError: the file cannot be opened.
+    """
+
+    def __init__(
+        self, path: str, start: int = 0, length: int | None = None, *, name: str = ""
+    ) -> None:
+        """The zip in `length` bytes of the file `path`; messages call it `name`."""
+        self.name = name or path
+        self._start = start
+        length = os.path.getsize(path) if length is None else length
+        self._raw = Slice(path, start, length)
+        try:
+            self._zip = zipfile.ZipFile(io.BufferedReader(self._raw))
+            infos = self._zip.infolist()
+            if len(infos) > MEMBER_LIMIT:
+                raise ValueError(f"{len(infos)} members, the limit is {MEMBER_LIMIT}")
+        except (
+            zipfile.BadZipFile,
+            ValueError,
+            EOFError,
+            struct.error,
+            NotImplementedError,
+        ) as error:
+            self._raw.close()
+            raise InputError(
+                f"{self.name} is not a zip that can be read ({error}); download or pack it again"
+            ) from None
+        self.members: dict[str, zipfile.ZipInfo] = {}
+        self.passed_over: Counter[str] = Counter()
+        for info in infos:
+            self._take(info)
+
+    def _take(self, info: zipfile.ZipInfo) -> None:
+        name = _member_name(info)
+        problem = _problem(name, info)
+        if problem is None and name in self.members:
+            problem = "repeated name"
+        if name in ("", ".") or (name.endswith("/") and problem != "unsafe name"):
+            return  # a folder is no file: the same tree unpacked gives the same counts
+        if problem is None:
+            self.members[name] = info
+        else:
+            self.passed_over[problem] += 1
+
+    def read(self, key: str, *, limit: int = READ_LIMIT) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+          InputError: it is over the budget of bytes or ratio, or damaged.
+        """
+        info = self.members[key]
+        if info.file_size > limit:
+            raise InputError(f"unpacks to {info.file_size} bytes, over the limit of {limit}")
+        allowed = max(RATIO_FREE_BYTES, RATIO_LIMIT * info.compress_size)
+        if info.file_size > allowed:
+            raise InputError(
+                f"unpacks from {info.compress_size} to {info.file_size} bytes, "
+                f"over the limit of {RATIO_LIMIT} times"
+            )
+        try:
+            with self._zip.open(info) as stream:
+                # With a size zipfile unpacks no more than that, whatever the header claims.
+                return stream.read(info.file_size + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as e:
+            raise InputError(f"damaged in the zip ({e})") from None
+
+    def stored_region(self, key: str) -> tuple[int, int] | None:
+        """Where (start in the file, length) the bytes of an uncompressed member lie, else None."""
+        info = self.members[key]
+        if info.compress_type != zipfile.ZIP_STORED:
+            return None
+        header = self._raw.at(info.header_offset, 30)
+        if len(header) < 30 or header[:4] != b"PK\3\4":
+            raise InputError(f"{self.name}: the member {key!r} is damaged; download it again")
+        name_length, extra_length = struct.unpack_from("<HH", header, 26)
+        offset = info.header_offset + 30 + name_length + extra_length
+        return self._start + offset, info.file_size
+
+    def copy(self, key: str, target: IO[bytes]) -> None:
+        """Writes the bytes of a large member to `target`, in pieces.
+
+        Raises:
+          InputError: it is over the budget of ratio, or damaged.
+        """
+        info = self.members[key]
+        if info.file_size > RATIO_LIMIT * info.compress_size + RATIO_FREE_BYTES:
+            raise InputError(
+                f"{self.name}: the member {key!r} unpacks more than {RATIO_LIMIT} times"
+            )
+        try:
+            with self._zip.open(info) as stream:
+                while piece := stream.read(2**20):
+                    target.write(piece)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise InputError(
+                f"{self.name}: the member {key!r} is damaged ({error}); download it again"
+            ) from None
+
+    def close(self) -> None:
+        """Lets go of the file; the archive cannot be read afterwards."""
+        self._zip.close()
+        self._raw.close()

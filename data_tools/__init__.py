@@ -1,0 +1,1 @@
+"""Offline tools that make, check and show data sets."""

@@ -1,0 +1,169 @@
+"""The files beside the shards: TFDS' own, the tables of pictures, and the manifest's content."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL
+from PIL import features
+
+from catdog import files, images, schema
+from data_tools import splits
+from data_tools._plan import Plan, Reject
+from data_tools.config import BuildConfig
+from data_tools.writer import WrittenShard
+
+_TFDS = "tensorflow_datasets.core.features"
+
+Written = Mapping[str, Sequence[WrittenShard]]
+
+
+def _tfds_files(
+    splits: dict[str, schema.Split], class_names: tuple[str, ...], image_size: int
+) -> dict[str, Any]:
+    """The names and contents (text, or what is to be JSON) that let TFDS read the folder."""
+    text = {"pythonClassName": f"{_TFDS}.text_feature.Text", "text": {}}
+    number = {
+        "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
+        "tensor": {"dtype": "int64", "encoding": "none", "shape": {}},
+    }
+    features = {
+        "image/class/label": {
+            "classLabel": {"numClasses": str(len(class_names))},
+            "pythonClassName": f"{_TFDS}.class_label_feature.ClassLabel",
+        },
+        "image/class/text": text,
+        "image/encoded": {
+            "image": {
+                "dtype": "uint8",
+                "encodingFormat": "jpeg",
+                "shape": {"dimensions": [str(image_size), str(image_size), "3"]},
+            },
+            "pythonClassName": f"{_TFDS}.image_feature.Image",
+        },
+        "image/filename": text,
+        "image/format": text,
+        "image/height": number,
+        "image/key/sha256": text,
+        "image/width": number,
+    }
+    return {
+        "features.json": {
+            "featuresDict": {"features": features},
+            "pythonClassName": f"{_TFDS}.features_dict.FeaturesDict",
+        },
+        "dataset_info.json": _dataset_info(splits),
+        # TFDS reads the class names from here, one a line
+        "image.class.label.labels.txt": "".join(f"{name}\n" for name in class_names),
+    }
+
+
+def _dataset_info(splits: dict[str, schema.Split]) -> dict[str, Any]:
+    return {
+        "description": "Labelled pictures, written by catdog.",
+        "fileFormat": "tfrecord",
+        "name": schema.NAME,
+        "splits": [
+            {
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "name": split.name,
+                "numBytes": str(split.bytes),
+                "shardLengths": [str(shard.examples) for shard in split.shards],
+            }
+            for split in splits.values()
+        ],
+        "supervisedKeys": {
+            "tuple": {
+                "items": [{"featureKey": "image/encoded"}, {"featureKey": "image/class/label"}]
+            }
+        },
+        "version": f"{schema.SCHEMA_VERSION}.0.0",
+    }
+
+
+def _splits(written: Written, class_names: tuple[str, ...]) -> dict[str, schema.Split]:
+    found = {}
+    for name, shards in written.items():
+        labels = sum((shard.label_counts() for shard in shards), Counter[int]())
+        counts = tuple(labels[label] for label in range(len(class_names)))
+        found[name] = schema.Split(name, tuple(shard.shard for shard in shards), counts)
+    return found
+
+
+def _splits_csv(written: Written, class_names: tuple[str, ...], source: str) -> str:
+    """One row a record, in the order in which they are read."""
+    header = ("key", "sha256", "label", "class", "split", "source", "shard", "record")
+    return files.csv_text(
+        header,
+        (
+            (picture.key, picture.sha256, picture.label, class_names[picture.label])
+            + (name, source, index, record)
+            for name, shards in written.items()
+            for index, shard in enumerate(shards)
+            for record, picture in enumerate(shard.pictures)
+        ),
+    )
+
+
+def _libraries() -> dict[str, str]:
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
+    return {"pillow": PIL.__version__, "libjpeg": str(jpeg)}
+
+
+def all_rejects(plan: Plan, written: Written) -> list[Reject]:
+    """The pictures that are not stored, sorted by key."""
+    lost = [reject for shards in written.values() for shard in shards for reject in shard.rejects]
+    return sorted([*plan.rejects, *lost], key=lambda reject: reject.key)
+
+
+def describe(
+    plan: Plan,
+    config: BuildConfig,
+    source: dict[str, str],
+    written: Written,
+    folder: Path,
+) -> schema.Manifest:
+    """The manifest of the shards; it is not written yet, all other files are in `folder`."""
+    found = _splits(written, plan.class_names)
+    rejects = all_rejects(plan, written)
+    contents = _tfds_files(found, plan.class_names, config.image_size) | {
+        "splits.csv": _splits_csv(written, plan.class_names, source["name"]),
+        "rejects.csv": files.csv_text(
+            ("key", "reason", "sha256"),
+            ((reject.key, reject.reason, reject.sha256) for reject in rejects),
+        ),
+    }
+    digests = {}
+    for name, content in sorted(contents.items()):
+        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        files.write_whole(folder / name, text)
+        digests[name] = hashlib.sha256(text.encode()).hexdigest()
+    return schema.Manifest(
+        schema_version=schema.SCHEMA_VERSION,
+        class_names=plan.class_names,
+        preparation={
+            "image_size": config.image_size,
+            "resize": config.resize,
+            "jpeg_quality": config.jpeg_quality,
+            "subsampling": images.SUBSAMPLING,
+            "max_pixels": config.max_pixels,
+        },
+        source=source,
+        build={
+            "splits": [f"{wish.name}={wish.share}" for wish in splits.parse(config.splits)],
+            "sample_size": config.sample_size,
+            "seed": config.seed,
+        },
+        counts={
+            "kept": sum(split.examples for split in found.values()),
+            "rejected": len(rejects),
+            "left_out": plan.left_out,
+            "passed_over": plan.passed_over,
+        },
+        libraries=_libraries(),
+        files=digests,
+        splits=found,
+    )

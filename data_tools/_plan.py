@@ -1,0 +1,215 @@
+"""Pass 1 of a build: which picture goes into which shard, known before any is decoded."""
+
+import dataclasses
+import hashlib
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from catdog import cli, schema
+from catdog.errors import InputError, UsageError
+from data_tools import splits
+from data_tools._workers import Workers
+from data_tools.config import BuildConfig
+from data_tools.sources import Item, Listing, Source
+
+_CHUNK = 128
+
+# Shards of about 64 MB; at least 8 of them from some 2,000 pictures on, so that as many
+# processes can write and read at a time, and about 256 pictures or more in each of those.
+_SHARD_BYTES = 64_000_000
+_FEW_SHARDS = 8
+_SHARD_PICTURES = 256
+
+# Bytes of a photograph for each pixel at quality 95; 27 kB at 256 × 256.
+_BYTES_PER_PIXEL = 0.42
+
+READ_ERRORS = (OSError, InputError, EOFError, NotImplementedError, RuntimeError,
+               zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of the source that is to be stored, and the sha256 (hex) of its bytes."""
+
+    key: str
+    label: int
+    locator: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Reject:
+    """A picture that is not stored, why, and the sha256 of its bytes (empty: unreadable)."""
+
+    key: str
+    reason: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a build will do.
+
+    Attributes:
+      class_names: by label.
+      shards: for each split the pictures of each of its shards, in the order of the records.
+      rejects: pictures that could not be read, or are empty.
+      left_out: how many pictures neither the sample nor a split's count took.
+      passed_over: how many files are no labelled picture, by reason.
+    """
+
+    class_names: tuple[str, ...]
+    shards: dict[str, tuple[tuple[Picture, ...], ...]]
+    rejects: tuple[Reject, ...]
+    left_out: int
+    passed_over: dict[str, int]
+
+    def label_counts(self, split: str) -> tuple[int, ...]:
+        """How many pictures of each label the split has."""
+        labels = Counter(picture.label for shard in self.shards[split] for picture in shard)
+        return tuple(labels[label] for label in range(len(self.class_names)))
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of all splits together."""
+        return sum(len(shard) for shards in self.shards.values() for shard in shards)
+
+
+def read_failure(error: BaseException) -> str:
+    """Why a picture could not be read, without the path, which is the machine's own."""
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or type(error).__name__}"
+    return f"cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+def _digests(source: Source, items: tuple[Item, ...]) -> list[Picture | Reject]:
+    """Each picture with its sha256, or why it has none."""
+    found: list[Picture | Reject] = []
+    for item in items:
+        try:
+            data = source.read(item.locator)
+        except READ_ERRORS as error:
+            found.append(Reject(item.key, read_failure(error), ""))
+            continue
+        sha256 = hashlib.sha256(data).hexdigest()
+        if data:
+            found.append(Picture(item.key, item.label, item.locator, sha256))
+        else:
+            found.append(Reject(item.key, "empty file", sha256))
+    return found
+
+
+def _key_hash(purpose: str, key: str) -> bytes:
+    return hashlib.sha256(purpose.encode() + schema.key_bytes(key)).digest()
+
+
+def estimated_bytes(pictures: int, image_size: int) -> int:
+    """About how much disk so many stored pictures take."""
+    return int(pictures * image_size**2 * _BYTES_PER_PIXEL)
+
+
+def _sharded(pictures: Iterable[Picture], count: int) -> tuple[tuple[Picture, ...], ...]:
+    """The pictures of each of `count` shards: a picture's key alone decides its shard and rank."""
+    shards: list[list[Picture]] = [[] for _ in range(count)]
+    for picture in pictures:
+        shard = int.from_bytes(_key_hash("shard:", picture.key)[:8], "big") % count
+        shards[shard].append(picture)
+    return tuple(
+        tuple(sorted(shard, key=lambda picture: _key_hash("order:", picture.key)))
+        for shard in shards
+    )
+
+
+def _auto_shards(pictures: Sequence[Picture], image_size: int) -> tuple[tuple[Picture, ...], ...]:
+    size = estimated_bytes(len(pictures), image_size)
+    count = max(1, -(-size // _SHARD_BYTES), min(_FEW_SHARDS, len(pictures) // _SHARD_PICTURES))
+    shards = _sharded(pictures, count)
+    while not all(shards):
+        count -= 1
+        shards = _sharded(pictures, count)
+    return shards
+
+
+def shard_counts(entries: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    """The number of shards of each split that --num_shards asks for; 0 stands for auto.
+
+    Raises:
+      UsageError: it is no number from 1 to 99,999, or not one for every split.
+    """
+    whole = len(entries) == 1 and "=" not in entries[0]
+    pairs = [(name, entries[0]) for name in names] if whole else [
+        (entry.partition("=")[0], entry.partition("=")[2]) for entry in entries
+    ]  # fmt: skip
+    counts = {}
+    for name, text in pairs:
+        if text != "auto" and not (text.isdecimal() and 1 <= int(text) <= 99_999):
+            raise UsageError(
+                f"--num_shards is auto, a number from 1 to 99999, or NAME=NUMBER for every split; "
+                f"received {','.join(entries)!r}"
+            )
+        counts[name] = 0 if text == "auto" else int(text)
+    if len(pairs) != len(names) or set(counts) != set(names):
+        raise UsageError(
+            f"--num_shards must name each split once ({', '.join(names)}), "
+            f"received {','.join(entries)!r}"
+        )
+    return counts
+
+
+def _shards(
+    pictures: Sequence[Picture], found: dict[str, str], config: BuildConfig
+) -> dict[str, tuple[tuple[Picture, ...], ...]]:
+    names = [wish.name for wish in splits.parse(config.splits)]
+    counts = shard_counts(config.num_shards, names)
+    shards = {}
+    for name in names:
+        mine = [picture for picture in pictures if found.get(picture.key) == name]
+        if counts[name]:
+            shards[name] = _sharded(mine, counts[name])
+        else:
+            shards[name] = _auto_shards(mine, config.image_size)
+        if not all(shards[name]):
+            raise UsageError(
+                f"--num_shards={counts[name]} leaves a shard of the split {name!r} empty: its "
+                f"{len(mine)} pictures are too few; ask for fewer shards, or auto"
+            )
+    return shards
+
+
+def plan(listing: Listing, config: BuildConfig, workers: Workers) -> Plan:
+    """The plan for the pictures of `listing`; every one of them is read once, none decoded.
+
+    Raises:
+      UsageError, InputError: the pictures are too few for what is asked.
+    """
+    wishes = splits.parse(config.splits)
+    shard_counts(config.num_shards, [wish.name for wish in wishes])
+    items = list(listing.items)
+    if config.sample_size:
+        items = splits.sample(
+            items,
+            size=config.sample_size,
+            seed=config.seed,
+            class_names=listing.class_names,
+            label_of=lambda item: item.label,
+            key_of=lambda item: item.key,
+        )
+    chunks = [tuple(items[i : i + _CHUNK]) for i in range(0, len(items), _CHUNK)]
+    read = cli.progress(
+        workers.map(_digests, chunks), total=len(chunks), what=f"reading, {_CHUNK} pictures each"
+    )
+    digests = [digest for chunk in read for digest in chunk]
+    pictures = [digest for digest in digests if isinstance(digest, Picture)]
+    candidates = [
+        splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures
+    ]
+    found = splits.assign(candidates, wishes, seed=config.seed)
+    return Plan(
+        class_names=listing.class_names,
+        shards=_shards(pictures, found, config),
+        rejects=tuple(digest for digest in digests if isinstance(digest, Reject)),
+        left_out=len(listing.items) - len(items) + len(pictures) - len(found),
+        passed_over=listing.passed_over,
+    )

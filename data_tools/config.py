@@ -1,0 +1,56 @@
+"""The flags of `build_tfrecords`: the single home of their defaults, bounds and help texts."""
+
+import dataclasses
+
+from catdog import flags, images
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildConfig:
+    """One field is one flag."""
+
+    source: str = flags.option(
+        flags.REQUIRED, "folder or zip of labelled pictures, or the name of a TFDS set"
+    )
+    output_dir: str = flags.option(
+        flags.REQUIRED, "folder to make; it appears when all of it is finished"
+    )
+    layout: str = flags.option(
+        "auto", "how the source is laid out: kaggle, petimages, image_folder, tfds or auto"
+    )
+    classes: tuple[str, ...] = flags.option(
+        (), "class names in the order of their labels; empty takes the layout's own"
+    )
+    splits: tuple[str, ...] = flags.option(
+        ("train=0.8", "validation=0.2"),
+        "NAME=FRACTION that add up to 1, or NAME=COUNT, or 'published' for "
+        "train=10000,validation=2500,test=12500",
+    )
+    sample_size: int = flags.option(
+        0, "take this many pictures only, equally many of each class; 0 takes all", lower=0
+    )
+    image_size: int = flags.option(
+        256, "height and width of the stored pictures", lower=8, upper=4096
+    )
+    resize: str = flags.option(
+        "squash",
+        "squash to the square, or crop the middle square",
+        choices=images.RESIZES,
+    )
+    jpeg_quality: int = flags.option(
+        95, "quality of the stored JPEGs; chroma is always 4:2:0", lower=1, upper=100
+    )
+    num_shards: tuple[str, ...] = flags.option(
+        ("auto",), "files of each split: auto, a number, or NAME=NUMBER for every split"
+    )
+    workers: int = flags.option(
+        0, "processes that prepare pictures; 0 for one a core; no influence on the result", lower=0
+    )
+    seed: int = flags.option(0, "decides which picture is in which split and sample", lower=0)
+    max_rejects: int = flags.option(
+        -1, "stop when more pictures than this are rejected; -1 never stops", lower=-1
+    )
+    max_pixels: int = flags.option(
+        50_000_000, "reject pictures with more pixels, before decoding them", lower=1
+    )
+    dry_run: bool = flags.option(False, "count and estimate only, write nothing")
