@@ -6,6 +6,8 @@ stdout carries the result alone, as its last line; everything else goes to stder
 import errno
 import json
 import os
+import re
+import resource
 import sys
 import tempfile
 import time
@@ -36,6 +38,19 @@ _NOISE = (
     "computation_placer",
     "TF-TRT Warning",
 )
+
+# What TensorFlow says of records whose checksums are right and whose content is wrong.
+_DAMAGE = (
+    "the manifest counts more or fewer records",
+    "Could not parse example",
+    "is required but could not be found",
+    "Unknown image file format",
+    "Invalid JPEG data",
+    "Shape of tensor DecodeJpeg",
+)
+
+_PLACES = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
+_PLACE = re.compile(r"^(\{\{.*?\}\} )?(Error in user-defined function .*? iterator: \S+: )?")
 
 
 def say(text: str) -> None:
@@ -69,22 +84,62 @@ def import_tensorflow() -> Any:
     return tf
 
 
-def progress(
-    elements: Iterable[Element], *, total: int, what: str, every_seconds: float = 10.0
-) -> Iterator[Element]:
-    """The elements, with a tqdm bar on a terminal and a plain line now and then elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
+class Meter:
+    """Shows how far something is: a tqdm bar on a terminal, a plain line now and then elsewhere.
 
-        yield from tqdm(elements, total=total, desc=what, file=sys.stderr, leave=False)
-        return
-    start = said = time.monotonic()
-    for count, element in enumerate(elements, start=1):
-        yield element
+    Args:
+      total: how many steps there will be.
+      what: how the line calls them.
+      every_seconds: the time between two plain lines.
+    """
+
+    def __init__(self, total: int, what: str, *, every_seconds: float = 10.0) -> None:
+        self._total = total
+        self._what = what
+        self._every_seconds = every_seconds
+        self._done = 0
+        self._started = self._said = time.monotonic()
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc=what, file=sys.stderr, leave=False)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Counts `count` more steps; `note` is shown behind them."""
+        self._done += count
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(count)
+            return
         now = time.monotonic()
-        if now - said >= every_seconds and count < total:
-            said = now
-            say(f"{what}: {count} of {total} ({count / (now - start):.1f}/s)")
+        if now - self._said >= self._every_seconds and self._done < self._total:
+            self._said = now
+            speed = self._done / (now - self._started)
+            rate = f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
+            say(f"{self._what}: {self._done} of {self._total} ({rate}) {note}".rstrip())
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def progress(elements: Iterable[Element], *, total: int, what: str) -> Iterator[Element]:
+    """The elements, counted by a `Meter`."""
+    meter = Meter(total, what)
+    try:
+        for element in elements:
+            yield element
+            meter.advance()
+    finally:
+        meter.close()
+
+
+def peak_memory_mb() -> int:
+    """The most memory that this process has had resident so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _usage(module: Any, program: str, positional: str, values: absl_flags.FlagValues) -> str:
@@ -122,19 +177,34 @@ def _translated(error: BaseException) -> BaseException:
         return ResourceError(f"the disk is full ({error}); free some space and run again")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
         return UsageError(f"no permission: {error}; choose another folder or mend its rights")
+    if isinstance(error, OSError) and error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        return UsageError(f"a file is where a folder has to be, or the reverse: {error}")
     if isinstance(error, MemoryError):
         return ResourceError("out of memory; use a smaller batch or window")
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
-        if isinstance(error, tensorflow.errors.DataLossError):
+        if isinstance(error, tensorflow.errors.DataLossError) or _is_damage(error):
             return IntegrityError(f"damaged records: {_first_line(error)}; rebuild the data set")
         if isinstance(error, tensorflow.errors.ResourceExhaustedError):
+            if "No space left" in str(error):
+                return ResourceError(f"the disk is full ({_first_line(error)}); free some space")
             return ResourceError(f"out of memory: {_first_line(error)}; use a smaller batch")
     return error
 
 
+def _is_damage(error: BaseException) -> bool:
+    """Whether TensorFlow complains of what it read, in one of the ways that name no culprit."""
+    kind, text = type(error).__name__, str(error)
+    if kind == "NotFoundError":
+        return ".tfrecord-" in text
+    return kind == "InvalidArgumentError" and any(sign in text for sign in _DAMAGE)
+
+
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The line that says why: TensorFlow's first ones say where in its graph."""
+    lines = [line for line in str(error).splitlines() if not line.startswith(_PLACES)]
+    reason = next((line for line in lines if line.strip()), type(error).__name__)
+    return _PLACE.sub("", reason)
 
 
 def _exit_code(error: BaseException) -> int:

@@ -185,11 +185,17 @@ def _iterator_function(
     return make_iterator
 
 
-def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], None]) -> Run:
+def build(
+    config: TrainConfig,
+    *,
+    on_steps: Callable[[list[dict[str, Any]]], None],
+    on_epoch: Callable[[list[dict[str, Any]]], None],
+) -> Run:
     """The training run that the config describes.
 
     Args:
       config: the settings.
+      on_steps: called now and then with the records of the steps since the last time.
       on_epoch: called after each epoch with the records of all epochs so far.
     """
     manifest = _read_data(config)
@@ -213,6 +219,10 @@ def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], Non
     journal = Journal(Path(config.model_dir), start_step=progress.epoch * steps_per_epoch)
     validated = config.validation_split
 
+    def close_steps(records: list[dict[str, Any]]) -> None:
+        journal.write_steps(records)
+        on_steps(records)
+
     def close_epoch(history: list[dict[str, Any]]) -> None:
         journal.write_epochs(history)
         on_epoch(history)
@@ -229,7 +239,7 @@ def build(config: TrainConfig, *, on_epoch: Callable[[list[dict[str, Any]]], Non
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
         steps_per_call=config.steps_per_call,
-        on_steps=journal.write_steps,
+        on_steps=close_steps,
         on_epoch=close_epoch,
     )
     return Run(training, progress, evaluate, parts.weights(model))

@@ -1,9 +1,7 @@
 """Files that appear whole or not at all, and locks that end with their process."""
 
 import contextlib
-import csv
 import fcntl
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,19 +87,20 @@ def lock(path: Path, what: str) -> Iterator[None]:
 
 
 def _csv_cell(value: Any) -> str:
-    """The value as text that a spreadsheet takes for text and never for a formula.
+    """The value as a cell that a spreadsheet takes for text and never for a formula.
 
     A cell that begins with one of = + - @ ', a tab or a line end gets a ' before it; whoever
     reads it back takes one leading ' away.
     """
     text = str(value).encode("utf-8", "backslashreplace").decode()
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "'", "\t", "\r", "\n") else text
+    if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "'", "\t", "\r", "\n"):
+        text = f"'{text}"
+    # Python's csv module leaves a lone carriage return bare, and then reads two rows.
+    if any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A CSV file's text: lines end with a line feed, cells that look like formulas are quoted."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_csv_cell(value) for value in row] for row in rows)
-    return text.getvalue()
+    return "".join(",".join(map(_csv_cell, row)) + "\n" for row in (header, *rows))

@@ -21,21 +21,44 @@ def main(config: TrainConfig) -> dict[str, Any]:
         from catdog.reports import curves
         from catdog.training import checkpoints
 
+        narrator = _Narrator(config.epochs)
+
         def on_epoch(history: list[dict[str, Any]]) -> None:
-            cli.say(_epoch_line(history[-1], config.epochs))
+            narrator.end_epoch(history[-1])
             curves.write_learning_curve(model_dir, history, score_name=config.evaluator)
 
-        run = experiment.build(config, on_epoch=on_epoch)
+        run = experiment.build(config, on_steps=narrator.on_steps, on_epoch=on_epoch)
+        narrator.steps_per_epoch = run.loop.steps_per_epoch
         experiment.write_settings(config)
         progress = run.loop.train(run.progress)
         best = checkpoints.find(model_dir, "best")
-        result = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
-        if not config.validation_split:
-            return result | {"checkpoint": str(best)}
-        checkpoints.restore(best, run.weights)
-        scores = run.evaluate(config.validation_split, config.final_views)
-        split = {"split": config.validation_split, "views": config.final_views}
-        return result | split | scores | {"checkpoint": str(best)}
+        result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
+        if config.validation_split:
+            checkpoints.restore(best, run.weights)
+            scores = run.evaluate(config.validation_split, config.final_views)
+            result |= {"split": config.validation_split, "views": config.final_views, **scores}
+        return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
+
+
+class _Narrator:
+    """Tells how a run goes: a meter within each epoch, a line after it."""
+
+    def __init__(self, epochs: int) -> None:
+        self.steps_per_epoch = 0
+        self._epochs = epochs
+        self._meter: cli.Meter | None = None
+
+    def on_steps(self, records: list[dict[str, Any]]) -> None:
+        if self._meter is None:
+            what = f"epoch {records[-1]['epoch']}/{self._epochs}, steps"
+            self._meter = cli.Meter(self.steps_per_epoch, what)
+        self._meter.advance(len(records), f"loss {records[-1]['cross_entropy']:.4f}")
+
+    def end_epoch(self, record: dict[str, Any]) -> None:
+        if self._meter is not None:
+            self._meter.close()
+        self._meter = None
+        cli.say(_epoch_line(record, self._epochs))
 
 
 def _epoch_line(record: dict[str, Any], epochs: int) -> str:

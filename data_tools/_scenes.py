@@ -56,7 +56,7 @@ def frame(seed: int, number: int) -> Frame:
     even a small set holds a gray picture, a PNG, a rotated one and both extremes of size."""
     rng = random.Random(f"frame/{seed}/{number}")
     shorter = rng.randint(120, 330)
-    longer = round(shorter * rng.triangular(1.0, 1.9, 1.25))
+    longer = round(shorter * rng.triangular(1.0, 1.8, 1.2))
     if number % 30 == 7:
         shorter, longer = SMALLEST_SIDE, rng.randint(SMALLEST_SIDE, 100)
     elif number % 30 == 22:
@@ -69,7 +69,7 @@ def frame(seed: int, number: int) -> Frame:
         format="PNG" if number % 15 == 9 else "JPEG",
         gray=number % 15 == 4,
         orientation=_ORIENTATIONS[number // 15 % len(_ORIENTATIONS)] if turned else 1,
-        noise=rng.uniform(0.0, 0.14),
+        noise=rng.uniform(0.0, 0.12),
         quality=rng.randint(75, 95),
     )
 
@@ -103,17 +103,17 @@ def _background(rng: random.Random, size: tuple[int, int]) -> tuple[Image.Image,
 
 
 def _posed(rng: random.Random, image: Image.Image, label: str, behind: float) -> None:
-    """Puts one animal into the picture, its head at least half as high as the shorter side."""
+    """Puts one animal into the picture, its head at least 60 % as high as the shorter side."""
     width, height = image.size
     shorter = min(width, height)
-    pose = rng.choices(("face", "sitting", "standing"), weights=(50, 30, 20))[0]
-    share = rng.uniform(0.65, 0.95) if pose == "face" else rng.uniform(0.54, 0.66)
+    pose = rng.choices(("face", "sitting", "standing"), weights=(60, 25, 15))[0]
+    share = rng.uniform(0.75, 1.0) if pose == "face" else rng.uniform(0.6, 0.72)
     unit = share * shorter / HEAD_HEIGHT
     mirrored = rng.random() < 0.5
     head_height = HEAD_HEIGHT * unit
     if pose == "face":
         top = rng.uniform(0.0, 1.0) * (height - head_height)
-        left = width / 2 + rng.uniform(-0.5, 0.5) * (width - head_height)
+        left = width / 2 + rng.uniform(-0.4, 0.4) * (width - head_height)
     else:
         top = rng.uniform(0.02, 0.15) * height
         aside = 0.0 if pose == "sitting" else 0.2 if mirrored else -0.2

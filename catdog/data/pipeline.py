@@ -82,10 +82,12 @@ def _windows_dataset(
 
 
 def _read_window(files: Any, count: Any, positions: Any, ids: Any, seed: Any) -> tuple[Any, ...]:
-    """The window's encoded records, string [count], in the order of the files."""
-    dataset = tf.data.TFRecordDataset(files, buffer_size=4 << 20).batch(count + 1)
-    records = dataset.get_single_element()
-    found = tf.size(records, out_type=tf.int64)
+    """The window's encoded records, string [count + 1], in the order of the files."""
+    records = tf.data.TFRecordDataset(files, buffer_size=4 << 20).take(count + 1)
+    # The empty record at the end, which no position names, keeps an empty file from being special.
+    records = records.concatenate(tf.data.Dataset.from_tensors(b""))
+    records = records.batch(count + 2).get_single_element()
+    found = tf.size(records, out_type=tf.int64) - 1
     message = "the manifest counts more or fewer records than these shards hold"
     with tf.control_dependencies(
         [tf.debugging.Assert(found == count, [message, files, count, found])]
@@ -113,6 +115,20 @@ def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
+def _decoded_part(encoded: Any, box: Any, stored_size: int) -> Any:
+    """uint8 [height, width, 3]: the part that `box` names, pixel for pixel as in the whole picture.
+
+    The decoder interpolates colours between neighbouring columns, so the outer columns of a part
+    come out right only when one more column is decoded on each side.
+    """
+    top, left, height, width = tf.unstack(box)
+    before = tf.minimum(left, 1)
+    after = tf.minimum(stored_size - left - width, 1)
+    wider = tf.stack([top, left - before, height, before + width + after])
+    part = tf.image.decode_and_crop_jpeg(encoded, wider, channels=3)
+    return part[:, before : before + width]
+
+
 def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callable[[Any, Any], Any]:
     """encoded JPEG, seed int64 [2] -> augmented uint8 image; decodes no more than it needs.
 
@@ -127,7 +143,7 @@ def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callabl
             if box is not None and place:
                 raise UsageError("an augmentation that cuts must be the first of the list")
             if image is None and box is not None:
-                image = tf.image.decode_and_crop_jpeg(encoded, box, channels=3)
+                image = _decoded_part(encoded, box, stored_size)
             elif image is None:
                 image = tf.image.decode_jpeg(encoded, channels=3)
             image = augmentation(image, own_seed)

@@ -45,7 +45,8 @@ class AlexNet(keras.Model):
       seed: of the initial weights.
       dtype: a Keras dtype policy, such as "float32" or "mixed_bfloat16".
       variant: "fixed" scales the input to (x - mean) / std, starts from He's values (fc8
-        from zeros) with zero biases and has both dropouts; "published" keeps the original's (x - mean) / 255,
+        from zeros) with zero biases and has both dropouts; "published" keeps the original's
+        (x - mean) / 255,
         N(0, 0.01²) and N(0, 0.005²) weights, 0 and 0.1 biases, and its slip: fc8 reads relu7, so
         that the second dropout is dead.
       width: factor for the number of filters and units, for quick runs; at least 1 of each.

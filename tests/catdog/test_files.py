@@ -75,12 +75,12 @@ def test_json_keeps_the_order_of_its_keys_and_is_finite(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    with files.lock(tmp_path / ".lock", "the model"):
-        with (
-            pytest.raises(LockedError, match="the model is in use by another job"),
-            files.lock(tmp_path / ".lock", "the model"),
-        ):
-            pass
+    with (
+        files.lock(tmp_path / ".lock", "the model"),
+        pytest.raises(LockedError, match="the model is in use by another job"),
+        files.lock(tmp_path / ".lock", "the model"),
+    ):
+        pass
     with files.lock(tmp_path / ".lock", "the model"):
         pass
 

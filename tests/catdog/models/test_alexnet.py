@@ -1,0 +1,145 @@
+"""AlexNet: the published numbers, a forward pass written again in numpy, the dead dropout."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from catdog.errors import UsageError
+from catdog.models.alexnet import AlexNet
+from catdog.training import objective
+
+MEAN, STD = (124.0, 116.0, 106.0), (66.0, 65.0, 67.0)
+
+Array = NDArray[np.float64]
+
+
+def _model(variant: str, *, width: float = 0.02, dropout: float = 0.5) -> Any:
+    model = AlexNet(
+        num_classes=2, mean=MEAN, std=STD, seed=3, variant=variant, width=width, dropout=dropout
+    )
+    model(tf.zeros([1, 227, 227, 3], tf.uint8))
+    return model
+
+
+@pytest.fixture(scope="module")
+def published() -> Any:
+    """The published network at its full width."""
+    return _model("published", width=1.0)
+
+
+@pytest.fixture
+def images() -> NDArray[np.uint8]:
+    """Three pictures of coarse noise."""
+    rng = np.random.default_rng(0)
+    return np.kron(rng.integers(0, 256, (3, 29, 29, 3)), np.ones((1, 8, 8, 1)))[
+        :, :227, :227
+    ].astype(np.uint8)
+
+
+def test_published_has_58_289_538_parameters(published: Any) -> None:
+    shapes = [tuple(weight.shape) for weight in published.trainable_variables]
+    assert sum(int(np.prod(shape)) for shape in shapes) == 58_289_538
+    assert len(published.weights) == len(shapes), "mean and std are constants, no weights"
+
+
+def test_published_starts_at_a_loss_of_1_1505(published: Any, images: NDArray[np.uint8]) -> None:
+    weights = [weight.value for weight in published.trainable_variables]
+    decayed = [
+        [w for w in weights if objective.is_decayed(w.shape, decay_biases=biases)]
+        for biases in (True, False)
+    ]
+    logits = published(images)
+    entropy = objective.cross_entropies(tf.constant([0, 1, 1]), logits, label_smoothing=0.0)
+    entropy = float(tf.reduce_mean(entropy))
+    with_biases, without = (entropy + 5e-4 * float(objective.half_squares(d)) for d in decayed)
+    assert entropy == pytest.approx(np.log(2), abs=0.002)
+    assert with_biases == pytest.approx(1.1505, abs=0.003)
+    assert without == pytest.approx(1.128, abs=0.003)
+
+
+def test_published_starts_from_the_originals_values(published: Any) -> None:
+    layers = [getattr(published, f"conv{n}") for n in range(1, 6)]
+    layers += [published.fc6, published.fc7, published.fc8]
+    biases = [0.0, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.0]
+    deviations = [0.01] * 5 + [0.005, 0.005, 0.01]
+    for layer, bias, deviation in zip(layers, biases, deviations, strict=True):
+        assert np.all(layer.bias.numpy() == np.float32(bias)), layer.name
+        assert layer.kernel.numpy().std() == pytest.approx(deviation, rel=0.03), layer.name
+
+
+def _conv(x: Array, layer: Any, *, stride: int = 1, same: bool = True) -> Array:
+    kernel = layer.kernel.numpy().astype(np.float64)
+    if same:
+        edge = kernel.shape[0] // 2
+        x = np.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))
+    patches = patches[:, ::stride, ::stride]  # (B, H, W, C, k, k)
+    return np.maximum(np.einsum("bhwcij,ijcf->bhwf", patches, kernel) + layer.bias.numpy(), 0)
+
+
+def _pool(x: Array) -> Array:
+    patches = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
+    return patches[:, ::2, ::2].max(axis=(-2, -1))
+
+
+def _dense(x: Array, layer: Any) -> Array:
+    return x @ layer.kernel.numpy().astype(np.float64) + layer.bias.numpy()
+
+
+def _forward(model: Any, x: Array) -> Array:
+    """Logits of the scaled input x [B, 227, 227, 3], without dropout."""
+    x = _pool(_conv(x, model.conv1, stride=4, same=False))
+    x = _pool(_conv(x, model.conv2))
+    x = _conv(_conv(_conv(x, model.conv3), model.conv4), model.conv5)
+    x = _pool(x).reshape(len(x), -1)
+    x = np.maximum(_dense(x, model.fc6), 0)
+    return _dense(np.maximum(_dense(x, model.fc7), 0), model.fc8)
+
+
+@pytest.mark.parametrize(("variant", "scale"), [("fixed", STD), ("published", (255.0,) * 3)])
+def test_logits_equal_a_forward_pass_in_numpy(
+    variant: str, scale: tuple[float, ...], images: NDArray[np.uint8]
+) -> None:
+    model = _model(variant, width=0.04)
+    # Weights that let the picture through: the published ones hardly do at this width.
+    rng = np.random.default_rng(1)
+    for weight in model.trainable_variables:
+        fan_in = np.prod(weight.shape[:-1])
+        weight.assign(rng.normal(scale=np.sqrt(2 / fan_in) * 0.9, size=weight.shape))
+    expected = _forward(model, (images.astype(np.float64) - MEAN) / np.array(scale))
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3, "the pictures must matter"
+    np.testing.assert_allclose(model(images), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("variant", "alive"), [("fixed", True), ("published", False)])
+def test_second_dropout_is_dead_in_published_and_alive_in_fixed(
+    variant: str, alive: bool, images: NDArray[np.uint8]
+) -> None:
+    model = _model(variant, width=0.1)
+    seed = tf.constant([9, 1], tf.int64)
+    plain = model(images, seed=seed).numpy()
+    model.dropout7 = lambda x, seed: x
+    without_second = model(images, seed=seed).numpy()
+    model.dropout6 = lambda x, seed: x
+    without_both = model(images, seed=seed).numpy()
+    assert np.array_equal(plain, without_second) is not alive
+    assert not np.array_equal(without_second, without_both), "the first one is always alive"
+    np.testing.assert_array_equal(without_both, model(images))
+
+
+def test_width_scales_every_layer_and_leaves_one_of_each(images: NDArray[np.uint8]) -> None:
+    half = _model("fixed", width=0.5)
+    shapes = [weight.shape[-1] for weight in half.trainable_variables if len(weight.shape) > 1]
+    assert shapes == [48, 128, 192, 192, 128, 2048, 2048, 2]
+    assert _model("fixed", width=1e-6)(images).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"variant": "fixd"}, {"width": 0.0}, {"dropout": 1.0}, {"dropout": -0.1}], ids=str
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(options))):
+        AlexNet(num_classes=2, mean=MEAN, std=STD, seed=0, **options)

@@ -1,0 +1,117 @@
+"""A shard is the frames of its pictures in order, with exact sums, whole or absent."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catdog import images, schema
+from catdog.errors import InputError
+from data_tools import writer
+from data_tools._plan import Picture, Reject
+from data_tools.sources import Source, open_source
+
+
+def png(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+FILES = {
+    "cat.0.jpg": png(0),
+    "cat.1.jpg": png(1)[:-400],
+    "dog.0.jpg": png(2),
+    "dog.1.jpg": png(3),
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+    return open_source(str(folder), layout="kaggle")
+
+
+def task(source: Source, path: Path) -> writer.ShardTask:
+    pictures = tuple(
+        Picture(item.key, item.label, item.locator, hashlib.sha256(FILES[item.key]).hexdigest())
+        for item in reversed(source.scan().items)
+    )
+    return writer.ShardTask(
+        path=path,
+        pictures=pictures,
+        class_names=("cat", "dog"),
+        image_size=16,
+        resize="squash",
+        jpeg_quality=90,
+        max_pixels=1000,
+    )
+
+
+def test_a_shard_is_its_frames_in_order_and_rejects_are_told(
+    source: Source, tmp_path: Path
+) -> None:
+    path = tmp_path / "shard"
+    written = writer.write_shard(source, task(source, path))
+    frames = b""
+    for key, label in (("dog.1.jpg", 1), ("dog.0.jpg", 1), ("cat.0.jpg", 0)):
+        prepared = images.to_record(FILES[key], image_size=16, jpeg_quality=90)
+        example = schema.Example(
+            encoded=prepared.jpeg,
+            height=16,
+            width=16,
+            label=label,
+            text=("cat", "dog")[label],
+            filename=key,
+            sha256=hashlib.sha256(FILES[key]).hexdigest(),
+        )
+        frames += schema.frame(schema.serialize(example))
+    assert path.read_bytes() == frames
+    shard = written.shard
+    assert (shard.file, shard.examples, shard.bytes) == ("shard", 3, len(frames))
+    assert shard.sha256 == hashlib.sha256(frames).hexdigest()
+    assert [picture.key for picture in written.pictures] == ["dog.1.jpg", "dog.0.jpg", "cat.0.jpg"]
+    assert written.label_counts() == {1: 2, 0: 1}
+    (lost,) = written.rejects
+    assert isinstance(lost, Reject)
+    assert lost.key == "cat.1.jpg"
+    assert lost.reason.startswith("damaged PNG")
+    assert lost.sha256 == hashlib.sha256(FILES["cat.1.jpg"]).hexdigest()
+
+
+def test_the_sums_of_a_shard_are_those_of_its_resized_pixels(
+    source: Source, tmp_path: Path
+) -> None:
+    written = writer.write_shard(source, task(source, tmp_path / "shard"))
+    kept = [images.to_record(FILES[p.key], image_size=16).pixels for p in written.pictures]
+    pixels = np.concatenate(kept).reshape(-1, 3).astype(object)  # Python's whole numbers
+    sums = written.shard.sums
+    assert sums.pixels == 3 * 16 * 16
+    assert sums.sum == tuple(pixels.sum(axis=0))
+    assert np.array_equal(np.array(sums.products), pixels.T @ pixels)
+    assert all(type(value) is int for row in sums.products for value in row)
+
+
+def test_sums_are_exact_where_float32_is_not() -> None:
+    pixels = np.full((1000, 1001, 3), 255, np.uint8)
+    sums = writer.pixel_sums(pixels)
+    assert sums.products[0][1] == 1000 * 1001 * 255 * 255
+    assert sums.sum == (1000 * 1001 * 255,) * 3
+
+
+def test_a_source_that_changes_meanwhile_stops_the_build(source: Source, tmp_path: Path) -> None:
+    made = task(source, tmp_path / "shard")
+    (tmp_path / "pictures" / "cat.0.jpg").write_bytes(png(9))
+    with pytest.raises(InputError, match=r"'cat.0.jpg' changed during the build; run again"):
+        writer.write_shard(source, made)
+    (tmp_path / "pictures" / "cat.0.jpg").unlink()
+    with pytest.raises(InputError, match="a moment ago and now cannot be read: No such file"):
+        writer.write_shard(source, made)
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
