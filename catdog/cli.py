@@ -73,6 +73,7 @@ def import_tensorflow() -> Any:
         try:
             import tensorflow as tf
 
+            tf.get_logger().setLevel("WARNING")
             tf.config.list_physical_devices()  # the CUDA lines are printed here, once
         finally:
             os.dup2(keep, 2)

@@ -90,7 +90,7 @@ def _read_window(files: Any, count: Any, positions: Any, ids: Any, seed: Any) ->
     found = tf.size(records, out_type=tf.int64) - 1
     message = "the manifest counts more or fewer records than these shards hold"
     with tf.control_dependencies(
-        [tf.debugging.Assert(found == count, [message, files, count, found])]
+        [tf.debugging.Assert(found == count, [message, files, "counted", count, "found", found])]
     ):
         return tf.identity(records), positions, ids, seed
 
@@ -134,19 +134,20 @@ def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callabl
 
     Each augmentation draws from a seed of its own: the run's key plus its place in the list.
     """
+    if not augmentations:
+        raise UsageError("at least one augmentation is needed, received none; name it")
+    # Asked here, since what is raised while TensorFlow traces reaches nobody as it was.
+    if any(type(other).crop_box is not Augmentation.crop_box for other in augmentations[1:]):
+        raise UsageError("an augmentation that cuts must be the first of the list; reorder it")
 
     def decode(encoded: Any, seed: Any) -> Any:
-        image = None
+        box = augmentations[0].crop_box(stored_size, seed)
+        if box is None:
+            image = _decode_whole(encoded, seed)
+        else:
+            image = _decoded_part(encoded, box, stored_size)
         for place, augmentation in enumerate(augmentations):
-            own_seed = tf.stack([seed[0] + place, seed[1]])
-            box = augmentation.crop_box(stored_size, own_seed)
-            if box is not None and place:
-                raise UsageError("an augmentation that cuts must be the first of the list")
-            if image is None and box is not None:
-                image = _decoded_part(encoded, box, stored_size)
-            elif image is None:
-                image = tf.image.decode_jpeg(encoded, channels=3)
-            image = augmentation(image, own_seed)
+            image = augmentation(image, tf.stack([seed[0] + place, seed[1]]))
         return image
 
     return decode

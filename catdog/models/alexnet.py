@@ -124,7 +124,6 @@ class AlexNet(keras.Model):
         x = self.pool5(x)  # (B, 13, 13, 256) -> (B, 6, 6, 256)
         x = self.flatten(x)  # (B, 6, 6, 256) -> (B, 9216)
         x = self.dropout6(self.fc6(x), seed=seed)  # (B, 9216) -> (B, 4096)
-        x = self.fc7(x)  # (B, 4096) -> (B, 4096)
-        if self._second_dropout_alive:
-            x = self.dropout7(x, seed=seed)
+        second_seed = seed if self._second_dropout_alive else None
+        x = self.dropout7(self.fc7(x), seed=second_seed)  # (B, 4096) -> (B, 4096)
         return tf.cast(self.fc8(x), tf.float32)  # (B, 4096) -> (B, C)

@@ -84,8 +84,8 @@ def _flush_folder(folder: Path) -> None:
 
 def of_kind(folder: Path, kind: str) -> list[Path]:
     """The complete checkpoints of a kind, oldest first."""
-    found = (path for path in folder.glob(f"{kind}-*") if path.suffix != _PARTIAL)
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    found = (path for path in folder.glob(f"{kind}-*") if path.name[len(kind) + 1 :].isdecimal())
+    return sorted(found, key=lambda path: int(path.name[len(kind) + 1 :]))
 
 
 def find(model_dir: Path, which: str) -> Path:

@@ -65,6 +65,7 @@ class TrainSteps:
         self._optimizer = optimizer
         self._strategy = strategy
         self._settings = settings
+        self._longest = 0
         weights = {weight.path.partition("/")[2]: weight.value for weight in _trainable(model)}
         self._weights = list(weights.values())
         self._slots = [
@@ -159,8 +160,9 @@ class TrainSteps:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     @tf.function
-    def _run(self, iterator: Any, learning_rates: Any, first_step: Any) -> tuple[Any, ...]:
-        count = tf.size(learning_rates)
+    def _run(
+        self, iterator: Any, learning_rates: Any, count: Any, first_step: Any
+    ) -> tuple[Any, ...]:
         sums = tf.TensorArray(tf.float32, size=count, element_shape=[3])
         waited = tf.constant(0.0, tf.float64)
         l2 = self._settings.weight_decay * objective.half_squares(
@@ -179,8 +181,13 @@ class TrainSteps:
         self, iterator: Any, learning_rates: NDArray[np.float32], first_step: int
     ) -> StepResults:
         """Takes one step for each learning rate, the first of them number `first_step`."""
+        count = len(learning_rates)
+        # The rates always have the length of the longest call: another one would be traced again.
+        self._longest = max(self._longest, count)
+        rates = np.zeros(self._longest, np.float32)
+        rates[:count] = learning_rates
         sums, l2, waited = self._run(
-            iterator, tf.constant(learning_rates, tf.float32), tf.constant(first_step, tf.int64)
+            iterator, tf.constant(rates), tf.constant(count), tf.constant(first_step, tf.int64)
         )
         sums = sums.numpy()
         examples = sums[:, 2]
