@@ -117,7 +117,7 @@ class Manifest:
       class_names: the label is the index into it.
       preparation: image_size, resize, jpeg_quality, subsampling, max_pixels.
       source: name (last part of the path only) and layout of the pictures' source.
-      build: the settings that chose the pictures: splits, sample_size, seed, num_shards.
+      build: the settings that chose the pictures: splits, sample_size, seed.
       counts: kept, rejected, left_out, and passed_over by reason.
       libraries: versions that decide the bytes of the pictures.
       files: sha256 (hex) of each file beside the shards and the manifest.

@@ -26,7 +26,7 @@ MAX_SIDE = 65_535
 
 # Rows are converted and narrowed in strips of about this many pixels, so a picture of the largest
 # size is in memory once and not three times (decoded, in RGB, with its alpha composited).
-_STRIP_PIXELS = 4_000_000
+_STRIP_PIXELS = 1_000_000
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {

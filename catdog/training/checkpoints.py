@@ -150,7 +150,8 @@ def restore(path: Path, variables: Mapping[str, Any]) -> None:
         status = tf.train.Checkpoint(variables=dict(variables)).read(str(path / _PREFIX))
         status.assert_existing_objects_matched()
         status.expect_partial()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except (tf.errors.OpError, AssertionError, ValueError, IndexError, RuntimeError) as error:
+        # The reader of the file raises what its C++ status maps to; a cut file is an IndexError.
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise IntegrityError(
             f"the checkpoint {path} is damaged ({first}); use another with --checkpoint"

@@ -205,7 +205,11 @@ def test_another_seed_gives_another_order_and_other_crops(
 ) -> None:
     other = train(seed=SEED + 1)
     assert other[0]["ids"].tolist() != undisturbed[0]["ids"].tolist()
-    image_of = {number: image for b in other for number, image in zip(b["ids"], b["images"])}
+    image_of = {
+        number: image
+        for batch in other[:STEPS]
+        for number, image in zip(batch["ids"], batch["images"], strict=True)
+    }
     same = [
         np.array_equal(image, image_of[number])
         for number, image in zip(undisturbed[0]["ids"], undisturbed[0]["images"], strict=True)
@@ -252,3 +256,8 @@ def test_each_augmentation_of_a_list_draws_from_a_seed_of_its_own(
 def test_only_the_first_augmentation_may_cut(train: Train) -> None:
     with pytest.raises(UsageError, match="must be the first"):
         train(augmentations=AUGMENTATIONS)
+
+
+def test_an_empty_list_of_augmentations_is_refused(train: Train) -> None:
+    with pytest.raises(UsageError, match="at least one augmentation"):
+        train(augmentations=())
