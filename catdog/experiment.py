@@ -217,6 +217,8 @@ def build(
     evaluate = _evaluate_function(config, manifest, model, strategy)
     progress = _start(config, about, steps.variables)
     journal = Journal(Path(config.model_dir), start_step=progress.epoch * steps_per_epoch)
+    if progress.history:  # the run may have been stopped between its checkpoint and its summary
+        journal.write_epochs(progress.history)
     validated = config.validation_split
 
     def close_steps(records: list[dict[str, Any]]) -> None:

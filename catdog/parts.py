@@ -40,6 +40,11 @@ def make_augmentations(
     names: tuple[str, ...], given: tuple[str, ...], image_size: int
 ) -> list[Augmentation]:
     """The augmentations called `names`, with their options from `name.key=value` entries."""
+    if not names:
+        raise UsageError(
+            "--augmentation needs at least one name: the first cuts the stored picture to the "
+            f"model's size; choose from {', '.join(registry.names('catdog.augmentations'))}"
+        )
     own: dict[str, list[str]] = {name: [] for name in names}
     for entry in given:
         name, dot, rest = entry.partition(".")
@@ -49,10 +54,12 @@ def make_augmentations(
                 f"{', '.join(names)}, received {entry!r}"
             )
         own[name].append(rest)
-    made = []
+    made: list[Augmentation] = []
     for name in names:
         factory = registry.find("catdog.augmentations", name, Augmentation)
         reserved = {"image_size": image_size}
+        if made and factory.crop_box is not Augmentation.crop_box:
+            raise UsageError(f"only the first --augmentation may cut, received {name} after it")
         made.append(factory(**reserved, **registry.options(factory, tuple(own[name]), reserved)))
     return made
 

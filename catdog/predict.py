@@ -141,6 +141,8 @@ def main(config: PredictConfig, paths: list[str]) -> dict[str, Any]:
         raise UsageError("nothing to predict; give paths of pictures, folders or zips")
     cli.existing_folder(config.model_dir, "model_dir")
     cli.existing_folder(str(Path(config.output_file).parent), "output_file's folder")
+    if Path(config.output_file).is_dir() or not Path(config.output_file).name:
+        raise UsageError(f"--output_file must name a file, received {config.output_file!r}")
     for path in paths:
         if not Path(path).exists():
             raise UsageError(f"there is no file or folder {path!r}; give paths of pictures")

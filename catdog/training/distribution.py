@@ -19,6 +19,8 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
     for device in devices:
         if device not in present:
             raise UsageError(f"no device {device!r} here; --devices takes {', '.join(present)}")
+    if len(set(devices)) < len(devices):
+        raise UsageError(f"--devices takes each device once, received {','.join(devices)}")
     chosen = list(devices) or [name for name in present if name.startswith("GPU")] or ["CPU:0"]
     if len(chosen) == 1:
         return tf.distribute.OneDeviceStrategy(chosen[0])
