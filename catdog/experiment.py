@@ -12,6 +12,7 @@ from catdog import __version__, cli, files, flags, parts, schema
 from catdog.config import TrainConfig
 from catdog.data import order, pipeline, views
 from catdog.errors import MismatchError, UsageError
+from catdog.schedules._schedule import Schedule
 from catdog.training import checkpoints, distribution, precision
 from catdog.training.journal import Journal
 from catdog.training.loop import Loop, Progress, scores_of
@@ -185,11 +186,34 @@ def _iterator_function(
     return make_iterator
 
 
+def _make_schedule(config: TrainConfig, steps_per_epoch: int) -> Schedule:
+    return parts.make_schedule(
+        config.schedule,
+        config.schedule_option,
+        learning_rate=config.learning_rate,
+        total_steps=config.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+    )
+
+
+Records = list[dict[str, Any]]
+
+
+def _both(
+    first: Callable[[Records], None], second: Callable[[Records], None]
+) -> Callable[[Records], None]:
+    def call(records: Records) -> None:
+        first(records)
+        second(records)
+
+    return call
+
+
 def build(
     config: TrainConfig,
     *,
-    on_steps: Callable[[list[dict[str, Any]]], None],
-    on_epoch: Callable[[list[dict[str, Any]]], None],
+    on_steps: Callable[[Records], None],
+    on_epoch: Callable[[Records], None],
 ) -> Run:
     """The training run that the config describes.
 
@@ -203,13 +227,6 @@ def build(
     steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
     strategy = distribution.make_strategy(config.devices)
     evaluator = parts.make_evaluator(config.evaluator)
-    schedule = parts.make_schedule(
-        config.schedule,
-        config.schedule_option,
-        learning_rate=config.learning_rate,
-        total_steps=config.epochs * steps_per_epoch,
-        steps_per_epoch=steps_per_epoch,
-    )
     about = _about(config, manifest)
     model, steps = _make_steps(config, about, strategy)
     parts.check_image_size(model, manifest)
@@ -220,29 +237,20 @@ def build(
     if progress.history:  # the run may have been stopped between its checkpoint and its summary
         journal.write_epochs(progress.history)
     validated = config.validation_split
-
-    def close_steps(records: list[dict[str, Any]]) -> None:
-        journal.write_steps(records)
-        on_steps(records)
-
-    def close_epoch(history: list[dict[str, Any]]) -> None:
-        journal.write_epochs(history)
-        on_epoch(history)
-
     training = Loop(
         steps=steps,
         make_iterator=make_iterator,
         validate=lambda: evaluate(validated, config.validation_views) if validated else {},
         evaluator=evaluator,
         score_name=config.evaluator,
-        schedule=schedule,
+        schedule=_make_schedule(config, steps_per_epoch),
         model_dir=Path(config.model_dir),
         about=about,
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
         steps_per_call=config.steps_per_call,
-        on_steps=close_steps,
-        on_epoch=close_epoch,
+        on_steps=_both(journal.write_steps, on_steps),
+        on_epoch=_both(journal.write_epochs, on_epoch),
     )
     return Run(training, progress, evaluate, parts.weights(model))
 

@@ -92,5 +92,10 @@ def main(config: Config) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the command."""
     cli.run_main(main, Config)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,130 @@
+"""Names and options become objects, and a saved model comes back as it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from catdog import parts, schema
+from catdog.errors import MismatchError, UsageError
+from catdog.training import checkpoints
+
+DESCRIPTION = {
+    "name": "alexnet",
+    "options": ["width=0.02", "variant=published"],
+    "num_classes": 3,
+    "mean": [1.0, 2.0, 3.0],
+    "std": [4.0, 5.0, 6.0],
+}
+
+
+def test_options_reach_the_constructors() -> None:
+    schedule = parts.make_schedule(
+        "plateau", ("patience=3",), learning_rate=0.2, total_steps=10, steps_per_epoch=5
+    )
+    for _ in range(4):
+        assert schedule.rate(0) == 0.2
+        schedule.end_epoch(improved=False)
+    assert schedule.rate(0) == pytest.approx(0.02)
+    optimizer = parts.make_optimizer("momentum", ("momentum=0.5",))
+    assert optimizer.update(1.0, 2.0, (4.0,), learning_rate=0.1, step=0) == (0.6, (4.0,))
+    assert parts.make_evaluator("log_loss").mode == "min"
+    model = parts.make_model(DESCRIPTION, seed=0, dtype="float32")
+    assert model(tf.zeros([1, 227, 227, 3], tf.uint8)).shape == (1, 3)
+    assert model.fc6.units == round(4096 * 0.02)
+    assert np.all(model.fc6.bias.numpy() == np.float32(0.1))
+
+
+@pytest.mark.parametrize("reserved", ["learning_rate=1", "total_steps=5", "steps_per_epoch=1"])
+def test_what_has_a_flag_of_its_own_is_no_option(reserved: str) -> None:
+    with pytest.raises(UsageError, match="has no option"):
+        parts.make_schedule(
+            "cosine", (reserved,), learning_rate=0.2, total_steps=10, steps_per_epoch=5
+        )
+
+
+def test_augmentation_options_go_to_the_one_they_name() -> None:
+    (made,) = parts.make_augmentations(
+        ("random_resized_crop",), ("random_resized_crop.area_min=0.99999",), 227
+    )
+    box = made.crop_box(256, tf.constant([1, 2], tf.int64)).numpy()
+    assert made.image_size == 227
+    assert 250 * 250 < box[2] * box[3] <= 256 * 256
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "words"),
+    [
+        ((), (), "needs at least one name"),
+        (("random_crop",), (), "did you mean 'random_crop_flip'"),
+        (("random_crop_flip", "random_resized_crop"), (), "only the first --augmentation may cut"),
+        (("random_crop_flip",), ("area_min=0.5",), "written name.key=value"),
+        (
+            ("random_crop_flip",),
+            ("random_resized_crop.area_min=0.5",),
+            "random_crop_flip, received",
+        ),
+        (("random_crop_flip",), ("random_crop_flip.x=1",), "its options: none"),
+        (("random_crop_flip",), ("random_crop_flip.image_size=9",), "no option 'image_size'"),
+    ],
+)
+def test_wrong_augmentations_are_refused(
+    names: tuple[str, ...], options: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        parts.make_augmentations(names, options, 227)
+
+
+def test_weights_are_named_by_layer_and_part() -> None:
+    model = parts.make_model(DESCRIPTION, seed=0, dtype="float32")
+    layers = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
+    names = {f"weights/{layer}/{part}" for layer in layers for part in ("kernel", "bias")}
+    assert set(parts.weights(model)) == names
+
+
+@pytest.mark.parametrize("devices", [(), ("CPU:0", "CPU:1")], ids=["one", "two"])
+def test_a_saved_model_predicts_the_same_when_loaded(
+    tmp_path: Path, two_devices: tuple[str, ...], devices: tuple[str, ...]
+) -> None:
+    model = parts.make_model(DESCRIPTION, seed=5, dtype="float32")
+    about = {
+        "model": json.loads(json.dumps(DESCRIPTION)),
+        "class_names": ["a", "b", "c"],
+        "preparation": {"image_size": 256, "resize": "crop", "jpeg_quality": 90},
+    }
+    saved = checkpoints.save(tmp_path, "best", 1, parts.weights(model), about, keep=1)
+    loaded = parts.load_model(saved, devices=devices, precision_name="float32")
+    images = np.random.default_rng(0).integers(0, 256, (2, 227, 227, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(loaded.model(images), model(images))
+    assert loaded.class_names == ("a", "b", "c")
+    assert loaded.preparation["resize"] == "crop"
+    assert loaded.strategy.num_replicas_in_sync == max(1, len(devices))
+
+
+def test_classes_are_matched_by_name() -> None:
+    assert parts.same_classes(["cat", "dog"], ["dog", "cat"]) == [1, 0]
+    with pytest.raises(MismatchError, match="--classes=cat,dog"):
+        parts.same_classes(["cat", "dog"], ["cat", "fox"])
+    with pytest.raises(MismatchError, match="knows the classes cat, dog"):
+        parts.same_classes(["cat", "dog"], ["cat", "dog", "fox"])
+
+
+def test_pictures_smaller_than_the_models_are_refused(tiny_data: Any) -> None:
+    manifest = schema.read_manifest(tiny_data({"train": 4}, shards=1))
+    model = parts.make_model(DESCRIPTION, seed=0, dtype="float32")
+    parts.check_image_size(model, manifest)
+    manifest.preparation["image_size"] = 226
+    with pytest.raises(MismatchError, match="at least 227 pixels, the data set has 226"):
+        parts.check_image_size(model, manifest)
+
+
+def test_unknown_and_repeated_devices_are_refused(tmp_path: Path) -> None:
+    from catdog.training import distribution
+
+    with pytest.raises(UsageError, match=r"no device 'GPU:7' here; --devices takes CPU:0"):
+        distribution.make_strategy(["GPU:7"])
+    with pytest.raises(UsageError, match="takes each device once"):
+        distribution.make_strategy(["CPU:0", "CPU:0"])
