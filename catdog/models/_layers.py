@@ -11,9 +11,14 @@ def normal(stddev: float, seed: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
 
 
-def he_normal(seed: int) -> keras.initializers.Initializer:
-    """Initial values from N(0, 2 / fan in), cut at two deviations (He et al., ICCV 2015)."""
-    return keras.initializers.HeNormal(seed=seed)
+def fan_in_normal(variance: float, seed: int) -> keras.initializers.Initializer:
+    """Initial values of the variance `variance` / fan in, cut at two deviations.
+
+    2 is what keeps the scale through a layer with ReLU (He et al., ICCV 2015).
+    """
+    return keras.initializers.VarianceScaling(
+        scale=variance, mode="fan_in", distribution="truncated_normal", seed=seed
+    )
 
 
 def conv_layer(

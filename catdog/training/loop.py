@@ -1,6 +1,7 @@
 """The outer loop of training: epochs on the host, steps on the devices."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,7 +101,12 @@ class Loop:
             first += count
         seconds = time.monotonic() - started
         examples = sum(float(result.examples.sum()) for result in results)
-        losses = sum(float((r.cross_entropies * r.examples).sum()) for r in results)
+        # fsum is exact, so the mean does not depend on how the steps were grouped into calls.
+        losses = math.fsum(
+            float(mean) * float(count)
+            for result in results
+            for mean, count in zip(result.cross_entropies, result.examples, strict=True)
+        )
         return {
             "epoch": epoch + 1,
             "learning_rate": rate,

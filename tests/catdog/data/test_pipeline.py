@@ -218,11 +218,26 @@ def test_another_seed_gives_another_order_and_other_crops(
 
 
 @pytest.mark.parametrize("name", registry.names("catdog.augmentations"))
+def test_every_augmentation_gets_its_part_as_it_is_in_the_whole_picture(
+    train: Train, stored: list[tuple[np.ndarray, int]], name: str
+) -> None:
+    (augmentation,) = make_augmentations((name,), (), SIZE)
+    batch = train(augmentations=(name,), start_step=8)[0]
+    key = order.pixel_seed(SEED, 1)
+    for image, number in zip(batch["images"], batch["ids"], strict=True):
+        seed = tf.constant([key, number])
+        part, box = stored[number][0], augmentation.crop_box(256, seed)
+        if box is not None:
+            top, left, height, width = box.numpy()
+            part = part[top : top + height, left : left + width]
+        np.testing.assert_array_equal(image, augmentation(tf.constant(part), seed))
+
+
+@pytest.mark.parametrize("name", registry.names("catdog.augmentations"))
 def test_every_augmentation_gives_the_same_pictures_twice(train: Train, name: str) -> None:
     first = train(augmentations=(name,), start_step=8)
     again = train(augmentations=(name,), start_step=8, reader_threads=2)
     assert_equal(first, again)
-    assert first[0]["images"].shape == (BATCH, SIZE, SIZE, 3)
 
 
 class Darker(Augmentation):
