@@ -12,7 +12,7 @@ TEST_FLAGS ?=
 
 DEMO := runs/demo
 # Chosen so that the whole demo takes under 3 minutes on 2 cores.
-DEMO_TRAIN_FLAGS ?= --model_option=width=0.25
+DEMO_TRAIN_FLAGS ?= --model_option=width=0.25 --batch_size=32 --epochs=6
 
 .PHONY: demo test check wheel lock clean
 .DELETE_ON_ERROR:

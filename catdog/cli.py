@@ -179,7 +179,9 @@ def _translated(error: BaseException) -> BaseException:
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
         return UsageError(f"no permission: {error}; choose another folder or mend its rights")
     if isinstance(error, OSError) and error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-        return UsageError(f"a file is where a folder has to be, or the reverse: {error}")
+        return UsageError(
+            f"a file is where a folder has to be, or the reverse ({error}); choose another path"
+        )
     if isinstance(error, MemoryError):
         return ResourceError("out of memory; use a smaller batch or window")
     tensorflow = sys.modules.get("tensorflow")

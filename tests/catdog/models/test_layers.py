@@ -66,7 +66,7 @@ def test_initial_values_have_the_spread_that_they_name() -> None:
     normal = _layers.normal(0.005, seed=1)([400, 400]).numpy()
     assert normal.std() == pytest.approx(0.005, rel=0.01)
     assert abs(normal.mean()) < 5e-5
-    he = _layers.he_normal(seed=1)([3, 3, 50, 300]).numpy()
+    he = _layers.fan_in_normal(2.0, seed=1)([3, 3, 50, 300]).numpy()
     assert he.std() == pytest.approx(np.sqrt(2 / (3 * 3 * 50)), rel=0.01)
 
 

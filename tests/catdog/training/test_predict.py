@@ -61,7 +61,7 @@ Models = dict[tuple[str, int], Any]
 def models(strategies: dict[int, tf.distribute.Strategy]) -> Models:
     """{(name, number of devices): model}, equal on one device and on two."""
     made: Models = {}
-    fc8 = np.random.default_rng(6).normal(0, 0.1, (256, 2))
+    fc8 = np.random.default_rng(6).normal(0, 0.5, (256, 2))
     for count, strategy in strategies.items():
         made["linear", count] = Linear()
         with strategy.scope():
