@@ -36,9 +36,12 @@ demo: .venv
 	$(BIN)/python -m catdog.train --data_dir=$(DEMO)/data --model_dir=$(DEMO)/model \
 	  $(DEMO_TRAIN_FLAGS)
 	$(BIN)/python -m catdog.evaluate --data_dir=$(DEMO)/data --model_dir=$(DEMO)/model \
-	  --split=validation --views=ten
+	  --split=validation --views=ten > $(DEMO)/evaluation.json
+	@cat $(DEMO)/evaluation.json
 	$(BIN)/python -m catdog.predict --model_dir=$(DEMO)/model \
-	  $$(find $(DEMO)/pictures -name '*.jpg' | sort | head -n 6)
+	  --output_file=$(DEMO)/predictions.csv $(DEMO)/pictures/train/*[0-9]7.jpg
+	@echo "The learning curve: $(DEMO)/model/learning_curve.png; a few predictions:"
+	@head -n 5 $(DEMO)/predictions.csv
 
 # One file's tests stay on one worker: they share the models and data sets they made.
 test: .venv

@@ -14,12 +14,15 @@ _TRAIN, _VALIDATION, _RATE = "#4477aa", "#cc6677", "#666666"
 
 
 def rate_drops(history: Sequence[dict[str, Any]]) -> list[int]:
-    """The epochs whose rate is half of the one before or less."""
-    pairs = zip(history, history[1:], strict=False)
+    """The epochs whose rate fell, at once, to half of the one before or less.
+
+    A rate that changes all the time, such as a cosine's, does not drop.
+    """
+    rates = [record["learning_rate"] for record in history]
     return [
-        after["epoch"]
-        for before, after in pairs
-        if after["learning_rate"] <= _DROP * before["learning_rate"]
+        history[i]["epoch"]
+        for i in range(1, len(rates))
+        if rates[i] <= _DROP * rates[i - 1] and (i == 1 or rates[i - 1] == rates[i - 2])
     ]
 
 
@@ -53,7 +56,7 @@ def _draw(figure: Any, history: Sequence[dict[str, Any]], score_name: str) -> No
     bottom.set_xlabel("epoch")
     bottom.ticklabel_format(axis="y", style="plain")
     for axes in (top, middle):
-        axes.legend(frameon=False)
+        axes.legend(framealpha=1.0, edgecolor="none")
     for axes in (top, middle, bottom):
         axes.grid(alpha=0.25)
         axes.locator_params(axis="x", integer=True)

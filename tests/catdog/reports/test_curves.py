@@ -68,8 +68,14 @@ def test_a_run_without_validation_has_a_curve_too(tmp_path: Path) -> None:
     assert (tmp_path / "learning_curve.png").exists()
 
 
-def test_drops_are_where_the_rate_halves_or_more() -> None:
-    rates = [1.0, 1.0, 0.5, 0.3, 0.03, 0.03]
+@pytest.mark.parametrize(
+    ("rates", "drops"),
+    [
+        ([1.0, 1.0, 0.1, 0.1, 0.1, 0.01], [3, 6]),
+        ([1.0, 0.5, 0.5, 0.3, 0.3], [2]),
+        ([0.2, 1.0, 0.8, 0.5, 0.2, 0.05, 0.0], []),  # a warm-up and a cosine
+    ],
+)
+def test_drops_are_sudden_falls_from_a_steady_rate(rates: list[float], drops: list[int]) -> None:
     history = [{"epoch": n, "learning_rate": rate} for n, rate in enumerate(rates, start=1)]
-    assert curves.rate_drops(history) == [3, 5]
-    assert curves.rate_drops(history[:1]) == []
+    assert curves.rate_drops(history) == drops

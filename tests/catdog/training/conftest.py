@@ -29,7 +29,9 @@ class TinyNet(keras.Model):
         super().__init__(name="tiny", dtype=dtype)
         options: Any = {"initial_bias": 0.1, "dtype": dtype}
         self.flatten = keras.layers.Flatten(dtype=dtype)
-        self.fc1 = _layers.fc_layer("fc1", 6, initial_weights=_layers.fan_in_normal(2.0, 1), **options)
+        self.fc1 = _layers.fc_layer(
+            "fc1", 6, initial_weights=_layers.fan_in_normal(2.0, 1), **options
+        )
         self.dropout = _layers.Dropout(0.5, salt=1, dtype=dtype, name="dropout")
         self.fc2 = _layers.fc_layer(
             "fc2", 2, initial_weights=_layers.fan_in_normal(2.0, 2), activation=None, **options
