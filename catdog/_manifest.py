@@ -7,6 +7,7 @@ integer that does not depend on the number of worker processes.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,16 @@ def check_files(data_dir: Path | str, split: Split) -> None:
                 f"{path} {found}, its manifest says {shard.bytes} bytes; "
                 f"copy it again or {_REBUILD}"
             )
+
+
+def read_checked(data_dir: Path | str, splits: Sequence[str]) -> Manifest:
+    """The manifest, once every shard of the named splits is there with its size.
+
+    Raises:
+      InputError, IntegrityError, MismatchError, UsageError: as `read_manifest`, `Manifest.split`
+        and `check_files` do.
+    """
+    manifest = read_manifest(data_dir)
+    for name in splits:
+        check_files(data_dir, manifest.split(name))
+    return manifest

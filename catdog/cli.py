@@ -26,7 +26,7 @@ Element = TypeVar("Element")
 
 INTERRUPTED = 130
 
-# What TensorFlow prints on start-up on a machine without a GPU; it says nothing to a user.
+# What TensorFlow prints on start-up; on a machine without a GPU it says nothing to a user.
 _NOISE = (
     "All log messages before absl::InitializeLog",
     "cudart_stub.cc",
@@ -52,6 +52,9 @@ _DAMAGE = (
 _PLACES = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
 _PLACE = re.compile(r"^(\{\{.*?\}\} )?(Error in user-defined function .*? iterator: \S+: )?")
 
+# Where it exists there is a GPU, and these lines may be the only sign that it is not used.
+_NVIDIA_DRIVER = "/proc/driver/nvidia"
+
 
 def say(text: str) -> None:
     """Prints one line for a person, to stderr."""
@@ -65,7 +68,9 @@ def import_tensorflow() -> Any:
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # 2 hides TensorFlow's warnings, among them why a GPU that is there cannot be used.
+    level = "1" if os.path.exists(_NVIDIA_DRIVER) else "2"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
     sys.stderr.flush()
     keep = os.dup(2)
     with tempfile.TemporaryFile() as caught:
@@ -80,7 +85,7 @@ def import_tensorflow() -> Any:
             os.close(keep)
             caught.seek(0)
             for line in caught.read().decode(errors="replace").splitlines():
-                if not any(noise in line for noise in _NOISE):
+                if os.path.exists(_NVIDIA_DRIVER) or not any(noise in line for noise in _NOISE):
                     say(line)
     return tf
 
@@ -214,7 +219,7 @@ def _exit_code(error: BaseException) -> int:
     """Says what went wrong and gives the code to exit with."""
     error = _translated(error)
     if isinstance(error, KeyboardInterrupt):
-        say(f"interrupted: {error}" if str(error) else "interrupted; run again to go on")
+        say(f"interrupted; {error or 'give the same command to start again'}")
         return INTERRUPTED
     if isinstance(error, CatdogError):
         say(f"error: {' '.join(str(error).split())}")
@@ -246,7 +251,7 @@ def run_main(
         code = _exit_code(error)
         sys.stderr.flush()
         sys.exit(code)
-    print(json.dumps(result), flush=True)
+    print(json.dumps(result, allow_nan=False), flush=True)
     sys.exit(0)
 
 

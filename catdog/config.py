@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from catdog import flags
+from catdog import flags, images
+from catdog.data.views import VIEWS
+from catdog.training.precision import PRECISIONS
 
 _option = flags.option
-
-_PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-_VIEWS = ("center", "ten")
+_VIEWS = tuple(VIEWS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +40,15 @@ class TrainConfig:
     precision: str = _option(
         "auto",
         "number format of the layers; auto: bfloat16 where the hardware has it",
-        choices=_PRECISIONS,
+        choices=PRECISIONS,
     )
     devices: tuple[str, ...] = _option((), "such as GPU:0,GPU:1; none: every GPU, or the CPU")
     xla: bool = _option(False, "compile the step with XLA (for GPUs; slower on CPUs)")
     seed: int = _option(0, "of initial weights, order, augmentation and dropout")
     steps_per_call: int = _option(8, "steps between two returns to Python", lower=1)
-    shuffle_window_mb: int = _option(1024, "megabytes of records shuffled together", lower=1)
+    shuffle_window_mb: int = _option(
+        1024, "megabytes of records shuffled together; two windows are in memory", lower=1
+    )
     reader_threads: int = _option(0, "pictures decoded at the same time; 0: automatic", lower=0)
     validation_views: str = _option("center", "views a picture in each epoch", choices=_VIEWS)
     final_views: str = _option("ten", "views a picture in the last evaluation", choices=_VIEWS)
@@ -68,7 +70,7 @@ class EvaluateConfig:
     views: str = _option("ten", "views a picture, their probabilities are averaged", choices=_VIEWS)
     checkpoint: str = _option("best", "best, last or a checkpoint's folder")
     batch_size: int = _option(64, "examples a step, over all devices", lower=1)
-    precision: str = _option("auto", "number format of the layers", choices=_PRECISIONS)
+    precision: str = _option("auto", "number format of the layers", choices=PRECISIONS)
     devices: tuple[str, ...] = _option((), "such as GPU:0,GPU:1; none: every GPU, or the CPU")
 
 
@@ -81,6 +83,8 @@ class PredictConfig:
     views: str = _option("ten", "views a picture, their probabilities are averaged", choices=_VIEWS)
     checkpoint: str = _option("best", "best, last or a checkpoint's folder")
     batch_size: int = _option(64, "pictures a step, over all devices", lower=1)
-    precision: str = _option("auto", "number format of the layers", choices=_PRECISIONS)
+    precision: str = _option("auto", "number format of the layers", choices=PRECISIONS)
     devices: tuple[str, ...] = _option((), "such as GPU:0,GPU:1; none: every GPU, or the CPU")
-    max_pixels: int = _option(50_000_000, "larger pictures are rejected", lower=1)
+    max_pixels: int = _option(
+        50_000_000, "larger pictures are rejected", lower=1, upper=images.PIXEL_LIMIT
+    )

@@ -50,15 +50,3 @@ class LockedError(CatdogError):
     """A folder that another job is using."""
 
     exit_code = 8
-
-
-class PeerLostError(CatdogError):
-    """A worker of a multi-worker run that went away."""
-
-    exit_code = 9
-
-
-class Preempted(CatdogError):
-    """The job was asked to stop and did so with its state saved."""
-
-    exit_code = 42

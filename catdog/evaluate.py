@@ -3,42 +3,33 @@
 python -m catdog.evaluate --data_dir=DATA --model_dir=RUN --split=validation --views=ten
 """
 
-from pathlib import Path
 from typing import Any
 
-from catdog import cli
+from catdog import cli, schema
 from catdog.config import EvaluateConfig
+from catdog.training import checkpoints
 
 
 def main(config: EvaluateConfig) -> dict[str, Any]:
     """The scores of the checkpoint on the split."""
     data_dir = cli.existing_folder(config.data_dir, "data_dir")
-    cli.existing_folder(config.model_dir, "model_dir")
+    model_dir = cli.existing_folder(config.model_dir, "model_dir")
+    manifest = schema.read_checked(data_dir, [config.split])
+    checkpoint = checkpoints.find(model_dir, config.checkpoint)
     cli.import_tensorflow()
     import numpy as np
 
-    from catdog import parts, schema
-    from catdog.data import pipeline, views
-    from catdog.training import checkpoints, distribution, loop
+    from catdog import parts
+    from catdog.data import views
+    from catdog.training import distribution, loop
     from catdog.training.predict import Predictions, Predictor
 
-    manifest = schema.read_manifest(data_dir)
-    split = manifest.split(config.split)
-    schema.check_files(data_dir, split)
-    loaded = parts.load_model(
-        checkpoints.find(Path(config.model_dir), config.checkpoint),
-        devices=config.devices,
-        precision_name=config.precision,
-    )
+    loaded = parts.load_model(checkpoint, devices=config.devices, precision_name=config.precision)
     model_labels = parts.same_classes(loaded.class_names, manifest.class_names)
     parts.check_image_size(loaded.model, manifest)
     slice_ = distribution.slice_of(loaded.strategy, config.batch_size)
-    predictions = Predictor(loaded.model, loaded.strategy, views.find(config.views))(
-        lambda: pipeline.eval_dataset(data_dir, manifest, config.split, slice_=slice_),
-        examples=split.examples,
-        batch_size=config.batch_size,
-        progress=lambda steps, total: cli.progress(steps, total=total, what="evaluating"),
-    )
+    predictor = Predictor(loaded.model, loaded.strategy, views.find(config.views))
+    predictions = parts.predict_split(predictor, data_dir, manifest, config.split, slice_=slice_)
     renamed = Predictions(np.array(model_labels)[predictions.labels], predictions.probabilities)
     scores = loop.scores_of(
         renamed, {name: parts.make_evaluator(name) for name in ("accuracy", "log_loss")}
@@ -46,7 +37,7 @@ def main(config: EvaluateConfig) -> dict[str, Any]:
     return {
         "split": config.split,
         "views": config.views,
-        "examples": split.examples,
+        "examples": len(predictions.labels),
         **scores,
         "checkpoint": str(loaded.checkpoint),
     }

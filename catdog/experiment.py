@@ -1,29 +1,25 @@
 """The one place where names become objects: configs in, things that run out."""
 
 import dataclasses
-import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from catdog import __version__, cli, files, flags, parts, schema
+from catdog import __version__, files, flags, parts, resume, schema
 from catdog.config import TrainConfig
 from catdog.data import order, pipeline, views
-from catdog.errors import MismatchError, UsageError
+from catdog.errors import UsageError
+from catdog.reports.narrator import Narrator
 from catdog.schedules._schedule import Schedule
-from catdog.training import checkpoints, distribution, precision
+from catdog.training import distribution, precision
 from catdog.training.journal import Journal
 from catdog.training.loop import Loop, Progress, scores_of
 from catdog.training.predict import Predictor
 from catdog.training.steps import Settings, TrainSteps
 
-# What a resumed run may change: where and how it computes, never what.
-_FREE_TO_CHANGE = frozenset(
-    {"data_dir", "model_dir", "devices", "xla", "reader_threads", "steps_per_call"}
-    | {"eval_batch_size", "final_views", "resume"}
-)
 _DROPOUT = 17  # names the dropout stream of a seed, beside those in order.py
 _REPORTED = ("accuracy", "log_loss")
 
@@ -35,20 +31,22 @@ class Run:
     Attributes:
       loop: trains from `progress` on.
       progress: where it starts.
-      evaluate: scores a split of the data set with a function of `catdog.data.views`.
+      evaluate: (split, views) -> split, views, number of examples and every score by name.
       weights: {name: tf.Variable} of the model.
+      summary: one line about what will be trained, and on what.
     """
 
     loop: Loop
     progress: Progress
-    evaluate: Callable[[str, str], dict[str, float]]
+    evaluate: Callable[[str, str], dict[str, Any]]
     weights: dict[str, Any]
+    summary: str
 
 
 def _evaluate_function(
     config: TrainConfig, manifest: schema.Manifest, model: Any, strategy: Any
-) -> Callable[[str, str], dict[str, float]]:
-    """A function (split, views) -> {name: score}; its compiled steps are kept between calls."""
+) -> Callable[[str, str], dict[str, Any]]:
+    """`Run.evaluate`; its compiled steps are kept between calls."""
     evaluators = {name: parts.make_evaluator(name) for name in {*_REPORTED, config.evaluator}}
     predictors = {
         name: Predictor(model, strategy, views.find(name))
@@ -57,31 +55,38 @@ def _evaluate_function(
     slice_ = distribution.slice_of(strategy, config.eval_batch_size)
 
     def evaluate(split: str, views_name: str) -> dict[str, float]:
-        predictions = predictors[views_name](
-            lambda: pipeline.eval_dataset(
-                Path(config.data_dir),
-                manifest,
-                split,
-                slice_=slice_,
-                reader_threads=config.reader_threads,
-            ),
-            examples=manifest.split(split).examples,
-            batch_size=config.eval_batch_size,
-            progress=lambda steps, total: cli.progress(
-                steps, total=total, what=f"evaluating {split}"
-            ),
+        predictions = parts.predict_split(
+            predictors[views_name],
+            Path(config.data_dir),
+            manifest,
+            split,
+            slice_=slice_,
+            reader_threads=config.reader_threads,
         )
         scores = scores_of(predictions, evaluators)
-        return {name: scores[name] for name in sorted(scores)}
+        about: dict[str, Any] = {"split": split, "views": views_name}
+        about["examples"] = len(predictions.labels)
+        return about | {name: scores[name] for name in sorted(scores)}
 
     return evaluate
 
 
-def _about(config: TrainConfig, manifest: schema.Manifest) -> dict[str, Any]:
+def _about(
+    config: TrainConfig, manifest: schema.Manifest, strategy: tf.distribute.Strategy
+) -> dict[str, Any]:
+    """What every checkpoint carries: all that is needed to use it, and to go on from it."""
+    devices = strategy.extended.worker_devices
     statistics = manifest.statistics(config.train_split)
     return {
         "catdog_version": __version__,
         "order_version": order.ORDER_VERSION,
+        "precision": precision.resolve(config.precision, devices),
+        "machine": {
+            "devices": list(devices),
+            "tensorflow": tf.__version__,
+            "cores": os.cpu_count(),
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        },
         "config": dataclasses.asdict(config),
         "data_fingerprint": manifest.fingerprint,
         "class_names": list(manifest.class_names),
@@ -96,44 +101,11 @@ def _about(config: TrainConfig, manifest: schema.Manifest) -> dict[str, Any]:
     }
 
 
-def _check_resumable(saved: dict[str, Any], about: dict[str, Any], path: Path) -> None:
-    """Raises MismatchError when `saved` belongs to another run than `about`."""
-    if saved["data_fingerprint"] != about["data_fingerprint"]:
-        raise MismatchError(
-            f"{path} was trained on other records than --data_dir holds; train into a new "
-            "--model_dir"
-        )
-    old, new = saved["config"], json.loads(json.dumps(about["config"]))
-    for name in sorted(set(old) | set(new)):
-        if name not in _FREE_TO_CHANGE and old.get(name) != new.get(name):
-            raise MismatchError(
-                f"{path} was trained with {name}={old.get(name)!r}, this run asks for "
-                f"{new.get(name)!r}; use the same flags ({path.parent.parent / 'flags.txt'}) or a "
-                "new --model_dir"
-            )
-
-
-def _start(config: TrainConfig, about: dict[str, Any], variables: dict[str, Any]) -> Progress:
-    """Where the run starts: at the last checkpoint in model_dir, or at the beginning."""
-    found = checkpoints.of_kind(Path(config.model_dir) / "checkpoints", "last")
-    if not found:
-        return Progress(0, None, 0, {}, [])
-    if config.resume == "never":
-        raise UsageError(
-            f"{config.model_dir} already holds a run; choose a new --model_dir or --resume=auto"
-        )
-    saved = checkpoints.read_about(found[-1])
-    _check_resumable(saved, about, found[-1])
-    checkpoints.restore(found[-1], variables)
-    cli.say(f"resuming after epoch {saved['progress']['epoch']} from {found[-1]}")
-    return Progress(**saved["progress"])
-
-
 def _make_steps(
     config: TrainConfig, about: dict[str, Any], strategy: tf.distribute.Strategy
 ) -> tuple[Any, TrainSteps]:
     """The model, and the steps that train it."""
-    chosen = precision.resolve(config.precision)
+    chosen = about["precision"]
     settings = Settings(
         batch_size=config.batch_size,
         weight_decay=config.weight_decay,
@@ -149,12 +121,8 @@ def _make_steps(
         return model, TrainSteps(model, optimizer, strategy, settings)
 
 
-def _read_data(config: TrainConfig) -> schema.Manifest:
-    """The manifest of the data set, its files checked."""
-    manifest = schema.read_manifest(config.data_dir)
-    for split in filter(None, (config.train_split, config.validation_split)):
-        schema.check_files(config.data_dir, manifest.split(split))
-    return manifest
+def _splits(config: TrainConfig) -> list[str]:
+    return [name for name in (config.train_split, config.validation_split) if name]
 
 
 def _iterator_function(
@@ -187,77 +155,91 @@ def _iterator_function(
 
 
 def _make_schedule(config: TrainConfig, steps_per_epoch: int) -> Schedule:
-    return parts.make_schedule(
+    schedule = parts.make_schedule(
         config.schedule,
         config.schedule_option,
         learning_rate=config.learning_rate,
         total_steps=config.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
     )
+    if schedule.follows_score and not config.validation_split:
+        raise UsageError(
+            f"--schedule={config.schedule} follows the validation score, there is no "
+            "--validation_split; name one or choose another schedule"
+        )
+    return schedule
 
 
 Records = list[dict[str, Any]]
 
 
-def _both(
-    first: Callable[[Records], None], second: Callable[[Records], None]
-) -> Callable[[Records], None]:
-    def call(records: Records) -> None:
-        first(records)
-        second(records)
-
-    return call
-
-
-def build(
-    config: TrainConfig,
-    *,
-    on_steps: Callable[[Records], None],
-    on_epoch: Callable[[Records], None],
-) -> Run:
+def build(config: TrainConfig, *, on_epoch: Callable[[Records], None]) -> Run:
     """The training run that the config describes.
 
     Args:
       config: the settings.
-      on_steps: called now and then with the records of the steps since the last time.
       on_epoch: called after each epoch with the records of all epochs so far.
     """
-    manifest = _read_data(config)
+    manifest = schema.read_checked(config.data_dir, _splits(config))
     examples = manifest.split(config.train_split).examples
     steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
-    strategy = distribution.make_strategy(config.devices)
+    schedule = _make_schedule(config, steps_per_epoch)
     evaluator = parts.make_evaluator(config.evaluator)
-    about = _about(config, manifest)
+    strategy = distribution.make_strategy(config.devices)
+    about = _about(config, manifest, strategy)
     model, steps = _make_steps(config, about, strategy)
     parts.check_image_size(model, manifest)
     make_iterator = _iterator_function(config, manifest, model.image_size, strategy)
     evaluate = _evaluate_function(config, manifest, model, strategy)
-    progress = _start(config, about, steps.variables)
+    progress = resume.start(Path(config.model_dir), about, steps.variables)
     journal = Journal(Path(config.model_dir), start_step=progress.epoch * steps_per_epoch)
-    if progress.history:  # the run may have been stopped between its checkpoint and its summary
-        journal.write_epochs(progress.history)
-    validated = config.validation_split
+    narrator = Narrator(epochs=config.epochs, steps_per_epoch=steps_per_epoch)
+
+    def validate() -> dict[str, float]:
+        if not config.validation_split:
+            return {}
+        found = evaluate(config.validation_split, config.validation_views)
+        return {name: score for name, score in found.items() if isinstance(score, float)}
+
     training = Loop(
         steps=steps,
         make_iterator=make_iterator,
-        validate=lambda: evaluate(validated, config.validation_views) if validated else {},
+        validate=validate,
         evaluator=evaluator,
         score_name=config.evaluator,
-        schedule=_make_schedule(config, steps_per_epoch),
+        schedule=schedule,
         model_dir=Path(config.model_dir),
         about=about,
         epochs=config.epochs,
         steps_per_epoch=steps_per_epoch,
         steps_per_call=config.steps_per_call,
-        on_steps=_both(journal.write_steps, on_steps),
-        on_epoch=_both(journal.write_epochs, on_epoch),
+        on_steps=_each(journal.write_steps, narrator.tell_steps),
+        on_epoch=_each(journal.write_epochs, narrator.tell_epoch, on_epoch),
     )
-    return Run(training, progress, evaluate, parts.weights(model))
+    return Run(
+        training, progress, evaluate, parts.weights(model), _summary(config, about, examples)
+    )
+
+
+def _each(*functions: Callable[[Records], None]) -> Callable[[Records], None]:
+    def call(records: Records) -> None:
+        for function in functions:
+            function(records)
+
+    return call
+
+
+def _summary(config: TrainConfig, about: dict[str, Any], examples: int) -> str:
+    devices = ", ".join(name.rpartition("device:")[2] for name in about["machine"]["devices"])
+    return (
+        f"training {config.model} on {examples} pictures of {len(about['class_names'])} classes, "
+        f"{config.epochs} epochs, batches of {config.batch_size}, {about['precision']} on {devices}"
+    )
 
 
 def write_settings(config: TrainConfig) -> None:
     """Writes config.json and flags.txt into the run's folder."""
     model_dir = Path(config.model_dir)
     saved = {"catdog_version": __version__, "config": dataclasses.asdict(config)}
-    files.write_whole(model_dir / "config.json", json.dumps(saved, indent=1) + "\n")
+    files.write_json(model_dir / "config.json", saved)
     files.write_whole(model_dir / "flags.txt", flags.to_flags_text(config))

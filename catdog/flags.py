@@ -1,16 +1,16 @@
 """One field of a frozen dataclass is one absl flag: default, help and bounds live there alone."""
 
 import dataclasses
-import json
+import math
+import os
 import types
 import typing
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags as absl_flags
 
-from catdog.errors import MismatchError, UsageError
+from catdog.errors import UsageError
 
 Config = TypeVar("Config")
 
@@ -72,13 +72,17 @@ def read(config_class: type[Config], values: absl_flags.FlagValues) -> Config:
     """The config that the parsed flags describe.
 
     Raises:
-      UsageError: a required flag is missing.
+      UsageError: a required flag is missing or empty, or a number is not finite.
     """
     settings = {}
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
         value = values[field.name].value
-        if value is None:
+        if field.default is REQUIRED and value in (None, ""):
             raise UsageError(f"the flag --{field.name} is required: {field.metadata['help']}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{field.name} takes a finite number, received {value}")
+        if isinstance(value, str) and value.startswith("~"):
+            value = os.path.expanduser(value)  # a shell leaves the ~ of --name=~/folder alone
         settings[field.name] = tuple(value) if isinstance(value, list) else value
     return config_class(**settings)
 
@@ -95,22 +99,3 @@ def to_flags_text(config: Any) -> str:
         else:
             lines.append(f"--{field.name}={value}")
     return "\n".join(lines) + "\n"
-
-
-def from_json(config_class: type[Config], path: Path) -> Config:
-    """The config saved as the "config" object of the JSON file `path`.
-
-    Raises:
-      MismatchError: the file holds other fields than `config_class` has.
-    """
-    saved = json.loads(path.read_text(encoding="utf-8"))["config"]
-    fields = {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
-    if set(saved) != fields:
-        different = ", ".join(sorted(set(saved) ^ fields))
-        raise MismatchError(
-            f"{path} was written by another version of catdog (fields that differ: {different}); "
-            "use the version that wrote it"
-        )
-    return config_class(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()}
-    )

@@ -18,6 +18,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from catdog.errors import InputError, UsageError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+# Pillow itself refuses more, as a bomb.
+PIXEL_LIMIT = 89_478_485
 RESIZES = ("squash", "crop")
 SUBSAMPLING = "4:2:0"
 

@@ -8,13 +8,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from catdog import registry, schema
+from catdog import cli, registry, schema
 from catdog.augmentations._augmentation import Augmentation
+from catdog.data import pipeline
+from catdog.data.pipeline import Slice
 from catdog.errors import MismatchError, UsageError
 from catdog.evaluators._evaluator import Evaluator
 from catdog.optimizers._optimizer import Optimizer
 from catdog.schedules._schedule import Schedule
 from catdog.training import checkpoints, distribution, precision
+from catdog.training.predict import Predictions, Predictor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +117,14 @@ def make_model(description: dict[str, Any], *, seed: int, dtype: str) -> Any:
 
 def weights(model: Any) -> dict[str, Any]:
     """{name: tf.Variable} of the model's weights, named as checkpoints name them."""
-    return {f"weights/{w.path.partition('/')[2]}": w.value for w in model.trainable_variables}
+    return {f"weights/{w.path.partition('/')[2]}": w.value for w in model.weights}
 
 
 def load_model(checkpoint: Path, *, devices: tuple[str, ...], precision_name: str) -> LoadedModel:
     """The model of a checkpoint, on the named devices."""
     about = checkpoints.read_about(checkpoint)
     strategy = distribution.make_strategy(devices)
-    dtype = precision.policy(precision.resolve(precision_name))
+    dtype = precision.policy(precision.resolve(precision_name, strategy.extended.worker_devices))
     with strategy.scope():
         model = make_model(about["model"], seed=0, dtype=dtype)
     checkpoints.restore(checkpoint, weights(model))
@@ -137,9 +140,11 @@ def same_classes(model_names: Iterable[str], data_names: Iterable[str]) -> list[
     """
     known, given = list(model_names), list(data_names)
     if sorted(known) != sorted(given):
+        same_but_case = sorted(map(str.lower, known)) == sorted(map(str.lower, given))
+        way_out = "rename the folders" if same_but_case else "choose a data set of these classes"
         raise MismatchError(
             f"the model knows the classes {', '.join(known)}, the data set has "
-            f"{', '.join(given)}; build it with --classes={','.join(known)}"
+            f"{', '.join(given)}; {way_out} and build it again"
         )
     return [known.index(name) for name in given]
 
@@ -151,3 +156,25 @@ def check_image_size(model: Any, manifest: schema.Manifest) -> None:
             f"the model needs pictures of at least {model.image_size} pixels, the data set has "
             f"{manifest.image_size}; build it with --image_size=256"
         )
+
+
+def predict_split(
+    predictor: Predictor,
+    data_dir: Path,
+    manifest: schema.Manifest,
+    split: str,
+    *,
+    slice_: Slice,
+    reader_threads: int = 0,
+) -> Predictions:
+    """The predictions for every example of a split, with progress on stderr."""
+    return predictor(
+        lambda: pipeline.eval_dataset(
+            data_dir, manifest, split, slice_=slice_, reader_threads=reader_threads
+        ),
+        examples=manifest.split(split).examples,
+        batch_size=slice_.batch_size,
+        progress=lambda steps, total: cli.progress(
+            steps, total=total, what=f"evaluating {split}, batches"
+        ),
+    )

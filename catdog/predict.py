@@ -6,71 +6,51 @@ python -m catdog.predict --model_dir=RUN cat.jpg folder/ pictures.zip
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from catdog import archive, cli, files, images
+from catdog import cli, files, images
 from catdog.config import PredictConfig
-from catdog.errors import InputError, UsageError
+from catdog.errors import InputError
+from catdog.pictures import ENDINGS, Named, check_paths, open_pictures
+from catdog.training import checkpoints
 
-# Pictures that are prepared and held in memory at a time; about 15 MB as JPEGs.
+# Pictures that are prepared, and then kept as JPEGs of about 30 kB, at a time.
 _CHUNK = 512
 
-_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
-
-def pictures_in(paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of each picture; unreadable ones come with empty content.
-
-    Args:
-      paths: of files, of folders (read at any depth, in the order of the names) and of zips;
-        within folders and zips, what has a picture's ending.
-
-    Raises:
-      InputError: a zip that cannot be read.
-    """
-    for given in paths:
-        path = Path(given)
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if file.suffix.lower() in _ENDINGS and file.is_file():
-                    yield str(file), _content(file)
-        elif path.suffix.lower() == ".zip":
-            yield from _members(given)
-        else:
-            yield given, _content(path)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes() if file.stat().st_size <= archive.READ_LIMIT else b""
-    except OSError:
-        return b""
-
-
-def _members(path: str) -> Iterator[tuple[str, bytes]]:
-    opened = archive.Archive(path)
-    try:
-        for key in sorted(opened.members):
-            if Path(key).suffix.lower() in _ENDINGS:
-                try:
-                    content = opened.read(key)
-                except InputError:
-                    content = b""
-                yield f"{path}/{key}", content
-    finally:
-        opened.close()
-
-
-def _chunks(pictures: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    while chunk := list(itertools.islice(pictures, _CHUNK)):
+def _chunks(named: Iterator[Named]) -> Iterator[list[Named]]:
+    while chunk := list(itertools.islice(named, _CHUNK)):
         yield chunk
 
 
+def _preparer(
+    preparation: dict[str, Any], max_pixels: int
+) -> Callable[[Callable[[], bytes]], tuple[bytes, str]]:
+    """A function from a picture's read to (JPEG as a record would hold it, reason of a reject)."""
+
+    def prepare(read: Callable[[], bytes]) -> tuple[bytes, str]:
+        try:
+            prepared = images.to_record(
+                read(),
+                image_size=preparation["image_size"],
+                resize=preparation["resize"],
+                jpeg_quality=preparation["jpeg_quality"],
+                max_pixels=max_pixels,
+            )
+        except images.RejectedPicture as error:
+            return b"", error.reason
+        except InputError as error:
+            return b"", str(error)
+        return prepared.jpeg, ""
+
+    return prepare
+
+
 def _rows(
-    loaded: Any, paths: Sequence[str], config: PredictConfig
+    loaded: Any, named: Iterator[Named], config: PredictConfig
 ) -> Iterator[tuple[str, Any, str]]:
     """(name, probabilities or None, reason of the reject or "") of each picture, in order."""
     from catdog.data import pipeline, views
@@ -80,19 +60,7 @@ def _rows(
     slice_ = distribution.slice_of(loaded.strategy, config.batch_size)
     predictor = Predictor(loaded.model, loaded.strategy, views.find(config.views))
     size = loaded.preparation["image_size"]
-
-    def prepare(content: bytes) -> tuple[bytes, str]:
-        try:
-            prepared = images.to_record(
-                content,
-                image_size=size,
-                resize=loaded.preparation["resize"],
-                jpeg_quality=loaded.preparation["jpeg_quality"],
-                max_pixels=config.max_pixels,
-            )
-        except images.RejectedPicture as error:
-            return b"", error.reason
-        return prepared.jpeg, ""
+    prepare = _preparer(loaded.preparation, config.max_pixels)
 
     def probabilities(jpegs: list[bytes]) -> Iterator[Any]:
         if jpegs:
@@ -104,8 +72,8 @@ def _rows(
             yield from found.probabilities
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in _chunks(pictures_in(paths)):
-            prepared = list(pool.map(prepare, [content for _, content in chunk]))
+        for chunk in _chunks(named):
+            prepared = list(pool.map(prepare, [read for _, read in chunk]))
             found = probabilities([jpeg for jpeg, reason in prepared if not reason])
             for (name, _), (_, reason) in zip(chunk, prepared, strict=True):
                 yield name, None if reason else next(found), reason
@@ -137,29 +105,21 @@ def _write(
 
 def main(config: PredictConfig, paths: list[str]) -> dict[str, Any]:
     """How many pictures got which class; the CSV has a row for each picture."""
-    if not paths:
-        raise UsageError("nothing to predict; give paths of pictures, folders or zips")
-    cli.existing_folder(config.model_dir, "model_dir")
+    check_paths(paths)
+    model_dir = cli.existing_folder(config.model_dir, "model_dir")
     cli.existing_folder(str(Path(config.output_file).parent), "output_file's folder")
-    if Path(config.output_file).is_dir() or not Path(config.output_file).name:
-        raise UsageError(f"--output_file must name a file, received {config.output_file!r}")
-    for path in paths:
-        if not Path(path).exists():
-            raise UsageError(f"there is no file or folder {path!r}; give paths of pictures")
+    checkpoint = checkpoints.find(model_dir, config.checkpoint)
     cli.import_tensorflow()
     from catdog import parts
-    from catdog.training import checkpoints
 
-    loaded = parts.load_model(
-        checkpoints.find(Path(config.model_dir), config.checkpoint),
-        devices=config.devices,
-        precision_name=config.precision,
-    )
-    rows = _rows(loaded, paths, config)
-    counts, rejected = _write(Path(config.output_file), rows, loaded.class_names)
+    loaded = parts.load_model(checkpoint, devices=config.devices, precision_name=config.precision)
+    with open_pictures(paths) as named:
+        counts, rejected = _write(
+            Path(config.output_file), _rows(loaded, named, config), loaded.class_names
+        )
     if not counts and not rejected:
         raise InputError(
-            f"no pictures in {', '.join(paths)}; names of pictures end in {', '.join(_ENDINGS)}"
+            f"no pictures in {', '.join(paths)}; names of pictures end in {', '.join(ENDINGS)}"
         )
     return {
         "pictures": sum(counts.values()),

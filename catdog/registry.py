@@ -7,6 +7,7 @@ one public subclass of the contract that the module defines. There is nothing to
 import difflib
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ def find(room: str, name: str, contract: type[Contract]) -> type[Contract]:
 
     Raises:
       UsageError: there is no such module; the message lists those there are.
-      TypeError: the module breaks the house's rule of one public class a file.
+      TypeError: the module does not define one public class of the contract.
     """
     known = names(room)
     if name not in known:
@@ -58,7 +59,10 @@ def _converted(text: str, annotation: Any, key: str) -> Any:
         if annotation is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if annotation in (int, float):
-            return annotation(text)
+            number = annotation(text)
+            if not math.isfinite(number):
+                raise ValueError(text)
+            return number
     except (KeyError, ValueError):
         raise UsageError(
             f"option {key} takes a value of type {annotation.__name__}, received {text!r}"

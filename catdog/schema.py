@@ -22,6 +22,7 @@ from catdog._manifest import (
     Sums,
     check_files,
     manifest_text,
+    read_checked,
     read_manifest,
     statistics,
 )
@@ -44,7 +45,7 @@ __all__ = [
     "key_bytes",
     "manifest_text",
     "parse",
-    "parse_batch",
+    "read_checked",
     "read_manifest",
     "serialize",
     "shard_name",
@@ -173,10 +174,3 @@ def parse(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:
     import tensorflow as tf
 
     return _named(tf.io.parse_single_example(serialized, _wanted()))
-
-
-def parse_batch(serialized: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-    """What `parse` gives for each of the records (string [n]), as tensors of shape [n]."""
-    import tensorflow as tf
-
-    return _named(tf.io.parse_example(serialized, _wanted()))

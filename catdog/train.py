@@ -6,74 +6,46 @@ python -m catdog.train --data_dir=DATA --model_dir=RUN
 from pathlib import Path
 from typing import Any
 
-from catdog import cli, files
+from catdog import cli, files, schema
 from catdog.config import TrainConfig
+from catdog.errors import UsageError
+from catdog.training import checkpoints
 
 
 def main(config: TrainConfig) -> dict[str, Any]:
     """Trains, scores the best checkpoint once more, and returns its scores."""
     cli.existing_folder(config.data_dir, "data_dir")
+    splits = [name for name in (config.train_split, config.validation_split) if name]
+    schema.read_checked(config.data_dir, splits)
     model_dir = Path(config.model_dir)
+    if config.resume == "never" and checkpoints.of_kind(model_dir / "checkpoints", "last"):
+        raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
     model_dir.mkdir(parents=True, exist_ok=True)
     with files.lock(model_dir / ".lock", str(model_dir)):
         cli.import_tensorflow()
-        from catdog import experiment
-        from catdog.reports import curves
-        from catdog.training import checkpoints
+        return _train(config, model_dir)
 
-        narrator = _Narrator(config.epochs)
 
-        def on_epoch(history: list[dict[str, Any]]) -> None:
-            narrator.end_epoch(history[-1])
-            curves.write_learning_curve(model_dir, history, score_name=config.evaluator)
+def _train(config: TrainConfig, model_dir: Path) -> dict[str, Any]:
+    from catdog import experiment
+    from catdog.reports import curves
 
-        run = experiment.build(config, on_steps=narrator.on_steps, on_epoch=on_epoch)
-        narrator.steps_per_epoch = run.loop.steps_per_epoch
-        experiment.write_settings(config)
+    def on_epoch(history: list[dict[str, Any]]) -> None:
+        curves.write_learning_curve(model_dir, history, score_name=config.evaluator)
+
+    run = experiment.build(config, on_epoch=on_epoch)
+    experiment.write_settings(config)
+    cli.say(run.summary)
+    try:
         progress = run.loop.train(run.progress)
-        best = checkpoints.find(model_dir, "best")
-        result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
-        if config.validation_split:
-            checkpoints.restore(best, run.weights)
-            scores = run.evaluate(config.validation_split, config.final_views)
-            result |= {"split": config.validation_split, "views": config.final_views, **scores}
-        return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
-
-
-class _Narrator:
-    """Tells how a run goes: a meter within each epoch, a line after it."""
-
-    def __init__(self, epochs: int) -> None:
-        self.steps_per_epoch = 0
-        self._epochs = epochs
-        self._meter: cli.Meter | None = None
-
-    def on_steps(self, records: list[dict[str, Any]]) -> None:
-        if self._meter is None:
-            what = f"epoch {records[-1]['epoch']}/{self._epochs}, steps"
-            self._meter = cli.Meter(self.steps_per_epoch, what)
-        self._meter.advance(len(records), f"loss {records[-1]['cross_entropy']:.4f}")
-
-    def end_epoch(self, record: dict[str, Any]) -> None:
-        if self._meter is not None:
-            self._meter.close()
-        self._meter = None
-        cli.say(_epoch_line(record, self._epochs))
-
-
-def _epoch_line(record: dict[str, Any], epochs: int) -> str:
-    scores = "  ".join(
-        f"{key.replace('_', ' ')} {value:.4f}"
-        for key, value in record.items()
-        if key.startswith("validation_") and not key.endswith("seconds")
-    )
-    return (
-        f"epoch {record['epoch']}/{epochs}  loss {record['train_cross_entropy']:.4f}"
-        f" + L2 {record['l2']:.4f}  accuracy {record['train_accuracy']:.4f}  {scores}"
-        f"{' *' if record['is_best'] else ''}  rate {record['learning_rate']:.2g}"
-        f"  {record['pictures_per_second']} pictures/s"
-        f"  waited for data {record['data_wait_percent']} %"
-    )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("give the same command to go on after the last epoch") from None
+    best = checkpoints.find(model_dir, "best")
+    result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
+    if config.validation_split:
+        checkpoints.restore(best, run.weights)
+        result |= run.evaluate(config.validation_split, config.final_views)
+    return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
 
 
 def run() -> None:

@@ -51,6 +51,9 @@ class BuildConfig:
         -1, "stop when more pictures than this are rejected; -1 never stops", lower=-1
     )
     max_pixels: int = flags.option(
-        50_000_000, "reject pictures with more pixels, before decoding them", lower=1
+        50_000_000,
+        "reject pictures with more pixels, before decoding them",
+        lower=1,
+        upper=images.PIXEL_LIMIT,
     )
     dry_run: bool = flags.option(False, "count and estimate only, write nothing")

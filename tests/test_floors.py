@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("catdog", "data_tools")
 
 FLOORS = {
-    0: "errors archive schema _manifest images registry flags cli files html",
+    0: "errors archive pictures schema _manifest images registry flags cli files html",
     1: "data augmentations models evaluators optimizers schedules",
     2: "training reports",
-    3: "config parts experiment",
+    3: "config parts resume experiment",
     4: "train evaluate predict export report",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

@@ -77,8 +77,8 @@ MISTAKES: dict[str, Mistake] = {
     "unknown checkpoint": (EVALUATE, TO_EVALUATE + " --checkpoint=newest", 2, "best, last or"),
     "no such split": (EVALUATE, TO_EVALUATE + " --split=test", 2, "train, validation"),
     "unknown views": (EVALUATE, TO_EVALUATE + " --views=five", 2, "center"),
-    "other classes": (EVALUATE, "--data_dir={renamed} --model_dir={model}", 5, "--classes=cat,dog"),
-    "checkpoint damaged": (EVALUATE, "--data_dir={data} --model_dir={damaged}", 4, "--checkpoint"),
+    "other classes": (EVALUATE, "--data_dir={renamed} --model_dir={model}", 5, "of these classes"),
+    "checkpoint damaged": (EVALUATE, "--data_dir={data} --model_dir={damaged}", 4, "use an older"),
     # predicting
     "nothing to predict": (PREDICT, TO_PREDICT, 2, "give paths"),
     "no such picture": (PREDICT, TO_PREDICT + " {new}.jpg", 2, "give paths"),

@@ -6,8 +6,6 @@ Both return [views, batch, size, size, 3], so that what averages over views neve
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from catdog.errors import UsageError
 
 
@@ -28,6 +26,8 @@ def ten_crop(images: Any, size: int) -> Any:
     The order is top left, top right, bottom left, bottom right, center, then the mirror images
     of the five.
     """
+    import tensorflow as tf
+
     bottom, right = images.shape[1] - size, images.shape[2] - size
     five = [
         images[:, top : top + size, left : left + size]

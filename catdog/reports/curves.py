@@ -1,28 +1,29 @@
 """learning_curve.png and .svg: loss and score of every epoch, best epoch and rate drops marked."""
 
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from catdog import files
 
-# A fall of the rate by this factor between two epochs is marked as a drop.
-_DROP = 0.5
-
 _TRAIN, _VALIDATION, _RATE = "#4477aa", "#cc6677", "#666666"
 
 
 def rate_drops(history: Sequence[dict[str, Any]]) -> list[int]:
-    """The epochs whose rate fell, at once, to half of the one before or less.
+    """The epochs that have a lower rate than the one before, both of them one rate throughout.
 
     A rate that changes all the time, such as a cosine's, does not drop.
     """
-    rates = [record["learning_rate"] for record in history]
+    rates = [
+        record["learning_rate"] if record["learning_rate"] == record["last_learning_rate"] else None
+        for record in history
+    ]
     return [
         history[i]["epoch"]
-        for i in range(1, len(rates))
-        if rates[i] <= _DROP * rates[i - 1] and (i == 1 or rates[i - 1] == rates[i - 2])
+        for i, (before, after) in enumerate(itertools.pairwise(rates), start=1)
+        if before is not None and after is not None and after < before
     ]
 
 

@@ -8,7 +8,12 @@ class Schedule:
       learning_rate: the rate that the flag names.
       total_steps: steps of the whole run.
       steps_per_epoch: steps of one epoch.
+
+    Attributes:
+      follows_score: whether `end_epoch` changes the rate, so that every epoch needs a score.
     """
+
+    follows_score = False
 
     def __init__(self, *, learning_rate: float, total_steps: int, steps_per_epoch: int) -> None:
         self.learning_rate = learning_rate

@@ -14,6 +14,8 @@ SMALLEST_FALL = 1e-8
 class Plateau(Schedule):
     """Multiplies the rate by `factor` after more than `patience` epochs without improvement."""
 
+    follows_score = True
+
     def __init__(
         self,
         *,

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
+from catdog import files
 from catdog.errors import IntegrityError, MismatchError, UsageError
 
 SCHEMA_VERSION = 1
@@ -21,6 +20,7 @@ SCHEMA_VERSION = 1
 _PREFIX = "variables"
 _ABOUT = "about.json"
 _PARTIAL = ".partial"
+_NEEDED = ("shapes", "config", "model", "class_names", "preparation", "data_fingerprint")
 
 
 def _flush(folder: Path) -> None:
@@ -55,31 +55,37 @@ def save(
       about: what else to keep, as JSON.
       keep: how many of this kind stay.
     """
+    import tensorflow as tf
+
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{kind}-{number:06d}"
     partial = folder / (final.name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    tf.train.Checkpoint(variables=dict(variables)).write(str(partial / _PREFIX))
-    text = json.dumps(
-        {"checkpoint_version": SCHEMA_VERSION, "shapes": _shapes(variables), **about}, indent=1
-    )
-    (partial / _ABOUT).write_text(text + "\n", encoding="utf-8")
-    _flush(partial)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    _flush_folder(folder)
+    try:
+        partial.mkdir()
+        tf.train.Checkpoint(variables=dict(variables)).write(str(partial / _PREFIX))
+        content = {"checkpoint_version": SCHEMA_VERSION, "shapes": _shapes(variables), **about}
+        text = json.dumps(content, indent=1, allow_nan=False)
+        (partial / _ABOUT).write_text(text + "\n", encoding="utf-8")
+        _flush(partial)
+        if final.exists():
+            _remove(final)
+        partial.rename(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    files.sync_folder(folder)
     for old in of_kind(folder, kind)[:-keep]:
-        shutil.rmtree(old)
+        _remove(old)
     return final
 
 
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _remove(checkpoint: Path) -> None:
+    """Removes a checkpoint; its name is gone first, so that no name is ever incomplete."""
+    old = checkpoint.with_name(f"{checkpoint.name}.old{_PARTIAL}")
+    shutil.rmtree(old, ignore_errors=True)
+    checkpoint.rename(old)
+    shutil.rmtree(old)
 
 
 def of_kind(folder: Path, kind: str) -> list[Path]:
@@ -120,9 +126,11 @@ def read_about(path: Path) -> dict[str, Any]:
     try:
         about = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
         version = int(about["checkpoint_version"])
+        for name in _NEEDED if version <= SCHEMA_VERSION else ():
+            about[name]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"the checkpoint {path} is damaged ({error}); use another with --checkpoint"
+            f"the checkpoint {path} is damaged ({error}); use an older one"
         ) from None
     if version > SCHEMA_VERSION:
         raise MismatchError(
@@ -139,6 +147,8 @@ def restore(path: Path, variables: Mapping[str, Any]) -> None:
       MismatchError: a variable is missing or has another shape; the message names the first.
       IntegrityError: the data cannot be read.
     """
+    import tensorflow as tf
+
     saved = read_about(path)["shapes"]
     for name, shape in _shapes(variables).items():
         if saved.get(name) != shape:
@@ -154,5 +164,5 @@ def restore(path: Path, variables: Mapping[str, Any]) -> None:
         # The reader of the file raises what its C++ status maps to; a cut file is an IndexError.
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise IntegrityError(
-            f"the checkpoint {path} is damaged ({first}); use another with --checkpoint"
+            f"the checkpoint {path} is damaged ({first}); use an older one"
         ) from None

@@ -1,5 +1,6 @@
 """Which devices train, and which part of each batch is read for them."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -24,7 +25,17 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
     chosen = list(devices) or [name for name in present if name.startswith("GPU")] or ["CPU:0"]
     if len(chosen) == 1:
         return tf.distribute.OneDeviceStrategy(chosen[0])
-    return tf.distribute.MirroredStrategy(chosen)
+    return _mirrored(tuple(chosen))
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """The one MirroredStrategy that this process has for these devices.
+
+    Two of them number their collective operations alike; TensorFlow then takes one's for the
+    other's and aborts all ("Shape mismatch in the collective instance").
+    """
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def slice_of(strategy: tf.distribute.Strategy, batch_size: int) -> Slice:

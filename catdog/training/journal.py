@@ -36,7 +36,7 @@ class Journal:
     def write_steps(self, records: Sequence[Record]) -> None:
         """Appends a line of JSON for each record."""
         with self._metrics.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(record) + "\n" for record in records))
+            file.write("".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
 
     def write_epochs(self, records: Sequence[Record]) -> None:
         """Replaces summary.csv: a header and a row for each epoch."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from catdog.errors import NumericError
 from catdog.evaluators._evaluator import Evaluator
 from catdog.schedules._schedule import Schedule
 from catdog.training import checkpoints
@@ -70,13 +71,17 @@ class Loop:
     on_epoch: Callable[[list[Record]], None]
 
     def train(self, progress: Progress) -> Progress:
-        """Trains from `progress` to the last epoch; a checkpoint is saved after each."""
+        """Trains from `progress` to the last epoch; a checkpoint is saved after each.
+
+        Raises:
+          NumericError: a loss is NaN or infinite; no checkpoint is saved from then on.
+        """
         if progress.schedule:
             self.schedule.restore(progress.schedule)
-        iterator = None
+        if progress.history:
+            self.on_epoch(progress.history)  # what was written after the checkpoint may be missing
+        iterator = self.make_iterator(progress.epoch * self.steps_per_epoch)
         while progress.epoch < self.epochs:
-            if iterator is None:
-                iterator = self.make_iterator(progress.epoch * self.steps_per_epoch)
             record = self._train_epoch(progress.epoch, iterator)
             started = time.monotonic()
             scores = self.validate()
@@ -88,15 +93,16 @@ class Loop:
 
     def _train_epoch(self, epoch: int, iterator: Iterator[Any]) -> Record:
         results: list[StepResults] = []
-        rate = 0.0
+        all_rates: list[float] = []
         started = time.monotonic()
         first, last = epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch
         while first < last:
             count = min(self.steps_per_call, last - first)
             rates = np.array([self.schedule.rate(first + i) for i in range(count)], np.float32)
             result = self.steps(iterator, rates, first)
+            _check_finite(result, rates, first)
             results.append(result)
-            rate = float(rates[-1])
+            all_rates += [float(rate) for rate in rates]
             self.on_steps(_step_records(result, rates, first, epoch))
             first += count
         seconds = time.monotonic() - started
@@ -109,7 +115,8 @@ class Loop:
         )
         return {
             "epoch": epoch + 1,
-            "learning_rate": rate,
+            "learning_rate": all_rates[0],
+            "last_learning_rate": all_rates[-1],
             "train_cross_entropy": losses / examples,
             "train_accuracy": sum(float(r.correct.sum()) for r in results) / examples,
             "l2": results[-1].l2,
@@ -127,18 +134,20 @@ class Loop:
         best = self.evaluator.worst_score if progress.best_score is None else progress.best_score
         improved = score is None or self.evaluator.is_better(score, best)
         self.schedule.end_epoch(improved=improved)
-        record["is_best"] = improved
+        # The first epoch is the best so far even where its score does not beat the worst one.
+        is_best = improved or progress.best_epoch == 0
+        record["is_best"] = is_best
         done = progress.epoch + 1
         progress = Progress(
             epoch=done,
-            best_score=progress.best_score if score is None or not improved else score,
-            best_epoch=done if improved else progress.best_epoch,
+            best_score=score if is_best else progress.best_score,
+            best_epoch=done if is_best else progress.best_epoch,
             schedule=self.schedule.state(),
             history=[*progress.history, record],
         )
         about = self.about | {"progress": dataclasses.asdict(progress)}
         folder = self.model_dir / "checkpoints"
-        if improved:
+        if is_best:
             weights = {
                 name: variable
                 for name, variable in self.steps.variables.items()
@@ -147,6 +156,15 @@ class Loop:
             checkpoints.save(folder, "best", done, weights, about, keep=1)
         checkpoints.save(folder, "last", done, self.steps.variables, about, keep=2)
         return progress
+
+
+def _check_finite(result: StepResults, rates: np.ndarray, first: int) -> None:
+    wrong = np.flatnonzero(~np.isfinite(result.cross_entropies))
+    if len(wrong):
+        raise NumericError(
+            f"the loss of step {first + wrong[0]} is {result.cross_entropies[wrong[0]]} at a "
+            f"learning rate of {rates[wrong[0]]:.3g}; train again with a lower --learning_rate"
+        )
 
 
 def _step_records(result: StepResults, rates: np.ndarray, first: int, epoch: int) -> list[Record]:

@@ -1,8 +1,7 @@
 """Which number format the layers compute in; weights, losses and logits are always float32."""
 
+from collections.abc import Sequence
 from pathlib import Path
-
-import tensorflow as tf
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -18,20 +17,27 @@ def cpu_has_bfloat16(cpuinfo: str) -> bool:
     return False
 
 
-def _has_bfloat16() -> bool:
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+def _has_bfloat16(devices: Sequence[str]) -> bool:
+    import tensorflow as tf
+
+    if any(":GPU:" in device for device in devices):
+        gpu = tf.config.list_physical_devices("GPU")[0]
+        capability = tf.config.experimental.get_device_details(gpu).get("compute_capability")
         return capability is not None and tuple(capability) >= _GPU_WITH_BFLOAT16
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.exists() and cpu_has_bfloat16(cpuinfo.read_text(encoding="utf-8"))
 
 
-def resolve(precision: str) -> str:
-    """`precision`, with "auto" replaced: bfloat16 where the hardware computes in it."""
+def resolve(precision: str, devices: Sequence[str]) -> str:
+    """`precision`, with "auto" replaced: bfloat16 where the hardware computes in it.
+
+    Args:
+      precision: one of `PRECISIONS`.
+      devices: the full names of the devices that compute.
+    """
     if precision != "auto":
         return precision
-    return "bfloat16" if _has_bfloat16() else "float32"
+    return "bfloat16" if _has_bfloat16(devices) else "float32"
 
 
 def policy(precision: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from catdog.errors import IntegrityError
+from catdog.errors import IntegrityError, NumericError
 from catdog.training import distribution
 
 
@@ -78,6 +78,7 @@ class Predictor:
 
         Raises:
           IntegrityError: an example came twice or not at all.
+          NumericError: a probability is NaN.
         """
         iterator = distribution.distributed_iterator(self._strategy, make_dataset)
         steps = -(-examples // batch_size)
@@ -92,5 +93,10 @@ class Predictor:
             raise IntegrityError(
                 f"{examples} examples were due once each, {len(ids)} came "
                 f"({len(np.unique(ids))} different ones); rebuild the data set"
+            )
+        if not np.isfinite(probabilities).all():
+            raise NumericError(
+                "the model gives NaN for some pictures, it has diverged; train it again with a "
+                "lower --learning_rate"
             )
         return Predictions(labels[order].astype(np.int64), probabilities[order])

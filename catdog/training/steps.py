@@ -67,6 +67,7 @@ class TrainSteps:
         self._settings = settings
         self._longest = 0
         weights = {weight.path.partition("/")[2]: weight.value for weight in _trainable(model)}
+        others = {w.path.partition("/")[2]: w.value for w in model.non_trainable_weights}
         self._weights = list(weights.values())
         self._slots = [
             tuple(
@@ -79,7 +80,9 @@ class TrainSteps:
             objective.is_decayed(weight.shape, decay_biases=settings.decay_biases)
             for weight in self._weights
         ]
-        self.variables: dict[str, Any] = {f"weights/{name}": v for name, v in weights.items()}
+        self.variables: dict[str, Any] = {
+            f"weights/{name}": value for name, value in (weights | others).items()
+        }
         for name, slots in zip(weights, self._slots, strict=True):
             for slot_name, slot in zip(optimizer.slot_names, slots, strict=True):
                 self.variables[f"{slot_name}/{name}"] = slot
@@ -110,7 +113,7 @@ class TrainSteps:
     def _apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:
         """Changes weights and slots on every replica, from gradients that are already summed."""
         if self._settings.loss_scaling:
-            finite = self._finite_and_rescaled(gradients)
+            finite, scale = self._finite_and_rescaled(gradients)
         for weight, gradient, slots, decayed in zip(
             self._weights, gradients, self._slots, self._decayed, strict=True
         ):
@@ -118,7 +121,7 @@ class TrainSteps:
             def assign(weight: Any, gradient: Any, *slots: Any, decayed: bool = decayed) -> Any:
                 gradient = tf.cast(gradient, tf.float32)
                 if self._settings.loss_scaling:
-                    gradient /= self._used_scale
+                    gradient /= scale
                 if decayed:
                     gradient += self._settings.weight_decay * weight
                 new_weight, new_slots = self._optimizer.update(
@@ -136,19 +139,21 @@ class TrainSteps:
 
             self._strategy.extended.update(weight, assign, args=(gradient, *slots))
 
-    def _finite_and_rescaled(self, gradients: list[Any]) -> Any:
-        """Whether all gradients are finite; halves the scale if not, doubles it after a while."""
+    def _finite_and_rescaled(self, gradients: list[Any]) -> tuple[Any, Any]:
+        """Whether all gradients are finite, and the scale that they were multiplied with.
+
+        The next scale is half of it if they are not, and twice of it after a while.
+        """
         first = [self._strategy.experimental_local_results(g)[0] for g in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in first])
         scale = tf.convert_to_tensor(self._scale)
-        self._used_scale = scale
         good = tf.where(finite, self._good_steps + 1, 0)
         grown = good >= _GROWTH_STEPS
         self._scale.assign(
             tf.where(finite, tf.where(grown, scale * 2.0, scale), tf.maximum(scale * 0.5, 1.0))
         )
         self._good_steps.assign(tf.where(grown, tf.zeros_like(good), good))
-        return finite
+        return finite, scale
 
     def _one_step(self, batch: Any, learning_rate: Any, step: Any) -> Any:
         """float32 [3]: cross-entropy, correct, examples, summed over all replicas."""

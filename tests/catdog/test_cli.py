@@ -111,8 +111,6 @@ EXIT_CODES = {
     errors.NumericError: 6,
     errors.ResourceError: 7,
     errors.LockedError: 8,
-    errors.PeerLostError: 9,
-    errors.Preempted: 42,
 }
 
 

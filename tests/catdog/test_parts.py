@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from catdog import parts, schema
 from catdog.errors import MismatchError, UsageError
-from catdog.training import checkpoints
+from catdog.training import checkpoints, distribution
 
 DESCRIPTION = {
     "name": "alexnet",
@@ -91,6 +91,8 @@ def test_a_saved_model_predicts_the_same_when_loaded(
 ) -> None:
     model = parts.make_model(DESCRIPTION, seed=5, dtype="float32")
     about = {
+        "config": {},
+        "data_fingerprint": "0",
         "model": json.loads(json.dumps(DESCRIPTION)),
         "class_names": ["a", "b", "c"],
         "preparation": {"image_size": 256, "resize": "crop", "jpeg_quality": 90},
@@ -106,7 +108,7 @@ def test_a_saved_model_predicts_the_same_when_loaded(
 
 def test_classes_are_matched_by_name() -> None:
     assert parts.same_classes(["cat", "dog"], ["dog", "cat"]) == [1, 0]
-    with pytest.raises(MismatchError, match="--classes=cat,dog"):
+    with pytest.raises(MismatchError, match="choose a data set of these classes"):
         parts.same_classes(["cat", "dog"], ["cat", "fox"])
     with pytest.raises(MismatchError, match="knows the classes cat, dog"):
         parts.same_classes(["cat", "dog"], ["cat", "dog", "fox"])
@@ -121,9 +123,13 @@ def test_pictures_smaller_than_the_models_are_refused(tiny_data: Any) -> None:
         parts.check_image_size(model, manifest)
 
 
-def test_unknown_and_repeated_devices_are_refused(tmp_path: Path) -> None:
-    from catdog.training import distribution
+def test_equal_devices_share_one_strategy_in_a_process(two_devices: tuple[str, ...]) -> None:
+    """Two MirroredStrategy objects of one process abort each other's collective operations."""
+    first, second = (distribution.make_strategy(("CPU:0", "CPU:1")) for _ in range(2))
+    assert first is second
 
+
+def test_unknown_and_repeated_devices_are_refused() -> None:
     with pytest.raises(UsageError, match=r"no device 'GPU:7' here; --devices takes CPU:0"):
         distribution.make_strategy(["GPU:7"])
     with pytest.raises(UsageError, match="takes each device once"):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from catdog.models import _layers
+from catdog.training import distribution
 
 SEED = (2**40 + 7, 3)
 
@@ -46,7 +47,7 @@ def test_masks_repeat_for_the_same_seed_and_differ_between_steps_layers_and_rows
 
 
 def test_masks_are_equal_on_one_and_on_two_devices(two_devices: tuple[str, ...]) -> None:
-    strategy = tf.distribute.MirroredStrategy(list(two_devices))
+    strategy = distribution.make_strategy(("CPU:0", "CPU:1"))
     with strategy.scope():
         layer = _layers.Dropout(0.5, salt=6, dtype="float32", name="dropout")
     inputs = np.random.default_rng(0).normal(size=(8, 32)).astype(np.float32)

@@ -19,6 +19,9 @@ from catdog.training.predict import Predictions
 EPOCHS, STEPS = 4, 5
 # The best epoch is the second; the rate falls after the third and after the fourth.
 SCORES = (0.6, 0.8, 0.7, 0.75)
+ABOUT: dict[str, Any] = {"config": {}, "model": {}, "class_names": [], "preparation": {}} | {
+    "data_fingerprint": "0"
+}
 TIMES = ("seconds", "pictures_per_second", "data_wait_percent", "validation_seconds")
 
 
@@ -83,7 +86,7 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
             score_name="accuracy",
             schedule=Plateau(learning_rate=0.1, total_steps=20, steps_per_epoch=5, patience=0),
             model_dir=folder,
-            about={"note": "x"},
+            about=ABOUT,
             epochs=EPOCHS,
             steps_per_epoch=STEPS,
             steps_per_call=per_call,

@@ -37,12 +37,12 @@ def test_auto_takes_bfloat16_on_gpus_that_compute_in_it(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] | None, chosen: str
 ) -> None:
     _gpu(monkeypatch, capability)
-    assert precision.resolve("auto") == chosen
+    assert precision.resolve("auto", ["/job:localhost/replica:0/task:0/device:GPU:0"]) == chosen
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
 def test_what_is_asked_for_is_taken(name: str) -> None:
-    assert precision.resolve(name) == name
+    assert precision.resolve(name, ["/device:CPU:0"]) == name
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
