@@ -13,7 +13,7 @@ from typing import Any
 
 from catdog import cli, files, images
 from catdog.config import PredictConfig
-from catdog.errors import InputError
+from catdog.errors import InputError, UsageError
 from catdog.pictures import ENDINGS, Named, check_paths, open_pictures
 from catdog.training import checkpoints
 
@@ -108,6 +108,8 @@ def main(config: PredictConfig, paths: list[str]) -> dict[str, Any]:
     check_paths(paths)
     model_dir = cli.existing_folder(config.model_dir, "model_dir")
     cli.existing_folder(str(Path(config.output_file).parent), "output_file's folder")
+    if Path(config.output_file).is_dir():
+        raise UsageError(f"--output_file must name a file, received {config.output_file!r}")
     checkpoint = checkpoints.find(model_dir, config.checkpoint)
     cli.import_tensorflow()
     from catdog import parts

@@ -197,10 +197,12 @@ def plan(listing: Listing, config: BuildConfig, workers: Workers) -> Plan:
             key_of=lambda item: item.key,
         )
     chunks = [tuple(items[i : i + _CHUNK]) for i in range(0, len(items), _CHUNK)]
-    read = cli.progress(
-        workers.map(_digests, chunks), total=len(chunks), what=f"reading, {_CHUNK} pictures each"
-    )
-    digests = [digest for chunk in read for digest in chunk]
+    digests: list[Picture | Reject] = []
+    meter = cli.Meter(len(items), "reading pictures")
+    for found_in_chunk in workers.map(_digests, chunks):
+        digests += found_in_chunk
+        meter.advance(len(found_in_chunk))
+    meter.close()
     pictures = [digest for digest in digests if isinstance(digest, Picture)]
     candidates = [
         splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures

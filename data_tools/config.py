@@ -10,7 +10,8 @@ class BuildConfig:
     """One field is one flag."""
 
     source: str = flags.option(
-        flags.REQUIRED, "folder or zip of labelled pictures, or the name of a TFDS set"
+        flags.REQUIRED,
+        "folder or zip of labelled pictures, or, with --layout=tfds, the name of a TFDS set",
     )
     output_dir: str = flags.option(
         flags.REQUIRED, "folder to make; it appears when all of it is finished"

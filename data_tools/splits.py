@@ -69,6 +69,8 @@ def parse(entries: Sequence[str]) -> tuple[Wish, ...]:
         wishes.append(Wish(name, _share(text, entry)))
     if not wishes or len({wish.name for wish in wishes}) < len(wishes):
         raise UsageError(f"--splits must name different splits, received {','.join(entries)!r}")
+    if len(wishes) == 1 and wishes[0].share == 1 and isinstance(wishes[0].share, int):
+        raise UsageError(f"all pictures in one split is written {wishes[0].name}=1.0, not 1")
     kinds = {isinstance(wish.share, int) for wish in wishes}
     total = sum(wish.share for wish in wishes)
     if len(kinds) > 1:

@@ -64,12 +64,12 @@ MISTAKES: dict[str, Mistake] = {
     "shard cut": (TRAIN, "--data_dir={cut} --model_dir={new}", 4, "rebuild it"),
     "shard missing": (TRAIN, "--data_dir={lost} --model_dir={new}", 4, "is missing"),
     "resume with other flags": (
-        TRAIN, TO_EVALUATE + " --model_option=width=0.03", 5, "use the same flags",
+        TRAIN, TO_EVALUATE + " --model_option=width=0.03", 5, "use the same data and flags",
     ),
     "resume on other records": (
-        TRAIN, "--data_dir={renamed} --model_dir={model}", 5, "train into a new --model_dir",
+        TRAIN, "--data_dir={renamed} --model_dir={model}", 5, "data_fingerprint",
     ),
-    "resume not wanted": (TRAIN, TO_EVALUATE + " --resume=never", 2, "choose a new --model_dir"),
+    "resume not wanted": (TRAIN, TO_EVALUATE + " --resume=never", 2, "choose a new one"),
     "pictures too small": (TRAIN, "--data_dir={small} --model_dir={new}", 5, "--image_size=256"),
     # evaluating
     "model_dir missing": (EVALUATE, "--data_dir={data} --model_dir={new}", 2, "existing folder"),

@@ -137,6 +137,7 @@ def test_more_than_there_is_is_an_input_error() -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
+        (("train=1",), "all pictures in one split is written train=1.0"),
         (("train=0.8",), "add up to 1, 'train=0.8' adds up to 0.8"),
         (("train=0.8", "validation=0.3"), "adds up to 1.1"),
         (("train=0.8", "validation=100"), "fractions or counts, not both"),

@@ -19,6 +19,7 @@ def _history(epochs: int, *, validated: bool = True) -> list[dict[str, Any]]:
         record = {
             "epoch": epoch,
             "learning_rate": 0.01 * 0.1 ** (epoch // 4),
+            "last_learning_rate": 0.01 * 0.1 ** (epoch // 4),
             "train_cross_entropy": 1 / epoch,
             "train_accuracy": float(rng.uniform(0.5, 1.0)),
             "is_best": epoch in (1, 3),
@@ -71,11 +72,16 @@ def test_a_run_without_validation_has_a_curve_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rates", "drops"),
     [
-        ([1.0, 1.0, 0.1, 0.1, 0.1, 0.01], [3, 6]),
-        ([1.0, 0.5, 0.5, 0.3, 0.3], [2]),
-        ([0.2, 1.0, 0.8, 0.5, 0.2, 0.05, 0.0], []),  # a warm-up and a cosine
+        ([(1, 1), (1, 1), (0.1, 0.1), (0.1, 0.1), (0.01, 0.01)], [3, 5]),
+        ([(0.1, 1), (1, 0.8), (0.8, 0.5), (0.5, 0.1)], []),  # a warm-up and a cosine
+        ([(1, 1)], []),
     ],
 )
-def test_drops_are_sudden_falls_from_a_steady_rate(rates: list[float], drops: list[int]) -> None:
-    history = [{"epoch": n, "learning_rate": rate} for n, rate in enumerate(rates, start=1)]
+def test_drops_are_falls_from_one_steady_rate_to_another(
+    rates: list[tuple[float, float]], drops: list[int]
+) -> None:
+    history = [
+        {"epoch": epoch, "learning_rate": first, "last_learning_rate": last}
+        for epoch, (first, last) in enumerate(rates, start=1)
+    ]
     assert curves.rate_drops(history) == drops
