@@ -151,7 +151,8 @@ def test_predictions_of_source_pictures_equal_those_of_their_records(folder: Pat
     loaded = parts.load_model(best, devices=(), precision_name="float32")
     config = PredictConfig(model_dir=str(folder / "model"), batch_size=3)
     paths = [str(folder / "pictures" / key) for key in keys]
-    rows = list(predict._rows(loaded, paths, config))
+    with predict.open_pictures(paths) as named:
+        rows = list(predict._rows(loaded, named, config))
     assert [(name, reason) for name, _, reason in rows] == [(path, "") for path in paths]
     found = np.stack([probabilities for _, probabilities, _ in rows])
     np.testing.assert_array_equal(found, _of_records(loaded, data_dir, manifest))
