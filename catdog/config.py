@@ -21,7 +21,7 @@ class TrainConfig:
     model: str = _option("alexnet", "a file of catdog/models")
     model_option: tuple[str, ...] = _option((), "key=value for the model, such as width=0.125")
     augmentation: tuple[str, ...] = _option(
-        ("random_resized_crop",), "files of catdog/augmentations, in order; the first may cut"
+        ("random_resized_crop",), "files of catdog/augmentations, in order; the first one cuts"
     )
     augmentation_option: tuple[str, ...] = _option(
         (), "name.key=value for one of the augmentations, such as random_resized_crop.area_min=0.5"

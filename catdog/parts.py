@@ -61,8 +61,12 @@ def make_augmentations(
     for name in names:
         factory = registry.find("catdog.augmentations", name, Augmentation)
         reserved = {"image_size": image_size}
-        if made and factory.crop_box is not Augmentation.crop_box:
-            raise UsageError(f"only the first --augmentation may cut, received {name} after it")
+        cuts = factory.crop_box is not Augmentation.crop_box
+        if cuts == bool(made):
+            raise UsageError(
+                "the first --augmentation cuts the stored picture to the model's size and no "
+                f"other does, received {','.join(names)}"
+            )
         made.append(factory(**reserved, **registry.options(factory, tuple(own[name]), reserved)))
     return made
 

@@ -6,7 +6,7 @@ from typing import Any
 class Augmentation:
     """A pure function of a picture and a seed.
 
-    One augmentation of the list may cut: it overrides `crop_box`, and the pipeline then decodes
+    The first augmentation of the list cuts: it overrides `crop_box`, and the pipeline then decodes
     only that part of the JPEG before it calls the augmentation with the part. All others get the
     image as the one before them left it. A constructor takes its options as keywords.
 

@@ -224,7 +224,7 @@ def train_dataset(
       manifest: its manifest.
       split_name: which split to read.
       slice_: the batch size and the part of it that is read here.
-      augmentations: applied in this order; the first one may cut.
+      augmentations: applied in this order; the first one cuts.
       seed: of the order and of the augmentations.
       epochs: the epoch to stop before.
       start_step: batches of the whole run to leave out; they are neither read nor decoded,

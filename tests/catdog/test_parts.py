@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from catdog import parts, schema
+from catdog.augmentations._augmentation import Augmentation
 from catdog.errors import MismatchError, UsageError
 from catdog.training import checkpoints, distribution
 
@@ -60,7 +61,7 @@ def test_augmentation_options_go_to_the_one_they_name() -> None:
     [
         ((), (), "needs at least one name"),
         (("random_crop",), (), "did you mean 'random_crop_flip'"),
-        (("random_crop_flip", "random_resized_crop"), (), "only the first --augmentation may cut"),
+        (("random_crop_flip", "random_resized_crop"), (), "cuts the stored picture .* no other"),
         (("random_crop_flip",), ("area_min=0.5",), "written name.key=value"),
         (
             ("random_crop_flip",),
@@ -76,6 +77,17 @@ def test_wrong_augmentations_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         parts.make_augmentations(names, options, 227)
+
+
+def test_a_list_that_does_not_begin_with_a_cut_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Colour(Augmentation):
+        pass
+
+    monkeypatch.setattr(parts.registry, "find", lambda room, name, contract: Colour)
+    with pytest.raises(UsageError, match="the first --augmentation cuts"):
+        parts.make_augmentations(("colour",), (), 227)
 
 
 def test_weights_are_named_by_layer_and_part() -> None:
