@@ -137,10 +137,7 @@ def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callabl
 
     def decode(encoded: Any, seed: Any) -> Any:
         box = augmentations[0].crop_box(stored_size, seed)
-        if box is None:
-            image = _decode_whole(encoded, seed)
-        else:
-            image = _decoded_part(encoded, box, stored_size)
+        image = _decoded_part(encoded, box, stored_size)
         for place, augmentation in enumerate(augmentations):
             image = augmentation(image, tf.stack([seed[0] + place, seed[1]]))
         return image
