@@ -31,11 +31,11 @@ def _published(place: int, seed: int) -> dict[str, Any]:
 
 def _fixed(place: int, seed: int) -> dict[str, Any]:
     if place == _FC8:
-        # It feeds no ReLU: He's values would give logits of about ±6 on real pictures, a first
-        # loss of 5.8; from zeros it is ln C.
+        # It feeds no ReLU: He's values would give logits far from zero; from zeros the first
+        # loss is ln C.
         return {"initial_weights": "zeros", "initial_bias": 0.0}
-    # A max pooling doubles the mean square of what passes (measured: 1.9 to 2.2), which He's
-    # derivation does not know; half his variance after it keeps all layers at the same scale.
+    # A max pooling about doubles the mean square of what passes (BUILD_NOTES.md has the figures),
+    # which He's derivation does not know; half his variance after it keeps the scale.
     variance = 1.0 if place in _AFTER_POOLING else 2.0
     return {"initial_weights": _layers.fan_in_normal(variance, seed), "initial_bias": 0.0}
 

@@ -5,6 +5,7 @@ deeper in the folder of its class.
 """
 
 from collections import Counter
+from contextlib import closing
 
 from catdog.errors import InputError
 from data_tools.sources._source import NOT_A_PICTURE, Listing, Source, is_picture_name, listing
@@ -41,11 +42,8 @@ class ImageFolder(Source):
     @staticmethod
     def recognises(path: str) -> bool:
         """Whether there is a picture in a folder."""
-        store = Store(path)
-        try:
+        with closing(Store(path)) as store:
             return bool(_sorted_out(store)[0])
-        finally:
-            store.close()
 
     def scan(self) -> Listing:
         """The pictures of all folders, or of those that `classes` names.

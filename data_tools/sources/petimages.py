@@ -7,6 +7,7 @@ found when they are decoded.
 import os
 import re
 from collections import Counter
+from contextlib import closing
 
 from data_tools.sources._source import NOT_A_PICTURE, Listing, Source, is_picture_name, listing
 from data_tools.sources._store import Entry, Store
@@ -40,11 +41,8 @@ class PetImages(Source):
     @staticmethod
     def recognises(path: str) -> bool:
         """Whether there is such a picture."""
-        store = Store(path)
-        try:
+        with closing(Store(path)) as store:
             return bool(_sorted_out(store)[0])
-        finally:
-            store.close()
 
     def scan(self) -> Listing:
         """The pictures of cats (0) and dogs (1), or as `classes` orders them."""
