@@ -27,6 +27,34 @@ def test_perfect_predictions_beat_random_and_random_beats_the_worst_score(
     assert evaluator.is_better(evaluator.score(labels, perfect), evaluator.score(labels, random))
 
 
+def test_no_score_is_worse_than_the_worst_and_none_is_beyond_a_perfect_one(
+    evaluator: Evaluator, cases
+) -> None:
+    for case in cases:
+        score = evaluator.score(case.labels, case.probabilities)
+        assert not evaluator.is_better(evaluator.worst_score, score)
+        perfect = np.eye(case.classes, dtype=np.float32)[case.labels]
+        assert not evaluator.is_better(score, evaluator.score(case.labels, perfect))
+
+
+def test_what_it_is_given_stays_as_it_was_and_asking_twice_gives_the_same(
+    evaluator: Evaluator, cases
+) -> None:
+    for case in cases[:20]:
+        labels, probabilities = case.labels.copy(), case.probabilities.copy()
+        first = evaluator.score(labels, probabilities)
+        np.testing.assert_equal(evaluator.score(labels, probabilities), first)
+        np.testing.assert_array_equal(labels, case.labels)
+        np.testing.assert_array_equal(probabilities, case.probabilities)
+
+
+def test_three_classes_of_perfect_predictions_beat_a_guess(evaluator: Evaluator) -> None:
+    labels = np.arange(30) % 3
+    guess = np.random.default_rng(2).dirichlet(np.ones(3), 30).astype(np.float32)
+    perfect = np.eye(3, dtype=np.float32)[labels]
+    assert evaluator.is_better(evaluator.score(labels, perfect), evaluator.score(labels, guess))
+
+
 def test_the_score_does_not_depend_on_the_order_of_the_examples(evaluator: Evaluator) -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 60)
