@@ -108,6 +108,18 @@ def _splits_csv(written: Written, class_names: tuple[str, ...], source: str) -> 
     )
 
 
+def _excluded_csv(plan: Plan) -> str:
+    """One row a picture that is in another data set, sorted by key, and where it is there."""
+    return files.csv_text(
+        ("key", "sha256", "data_set", "key_there", "split_there"),
+        (
+            (picture.key, picture.sha256)
+            + (picture.twin.data_set, picture.twin.key, picture.twin.split)
+            for picture in plan.excluded
+        ),
+    )
+
+
 def libraries() -> dict[str, str]:
     """The versions of what decodes, resizes and encodes: with equal ones, equal bytes come out."""
     jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
@@ -118,6 +130,16 @@ def all_rejects(plan: Plan, written: Written) -> list[Reject]:
     """The pictures that are not stored, sorted by key."""
     lost = [reject for shards in written.values() for shard in shards for reject in shard.rejects]
     return sorted([*plan.rejects, *lost], key=lambda reject: reject.key)
+
+
+def _write(contents: dict[str, Any], folder: Path) -> dict[str, str]:
+    """The sha256 (hex) by name of the files, once they are in `folder`."""
+    digests = {}
+    for name, content in sorted(contents.items()):
+        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        files.write_whole(folder / name, text)
+        digests[name] = hashlib.sha256(text.encode()).hexdigest()
+    return digests
 
 
 def describe(
@@ -137,11 +159,22 @@ def describe(
             ((reject.key, reject.reason, reject.sha256) for reject in rejects),
         ),
     }
-    digests = {}
-    for name, content in sorted(contents.items()):
-        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
-        files.write_whole(folder / name, text)
-        digests[name] = hashlib.sha256(text.encode()).hexdigest()
+    build: dict[str, Any] = {
+        "splits": [f"{wish.name}={wish.share}" for wish in splits.parse(config.splits)],
+        "sample_size": config.sample_size,
+        "seed": config.seed,
+    }
+    counts: dict[str, Any] = {
+        "kept": sum(split.examples for split in found.values()),
+        "rejected": len(rejects),
+        "left_out": plan.left_out,
+        "passed_over": plan.passed_over,
+    }
+    # Other builds stay as they were before there was an exclusion, to the byte.
+    if plan.excluded_by:
+        contents["excluded.csv"] = _excluded_csv(plan)
+        build["exclude_duplicates_of"] = list(plan.excluded_by)
+        counts["excluded"] = len(plan.excluded)
     return schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         class_names=plan.class_names,
@@ -153,18 +186,9 @@ def describe(
             "max_pixels": config.max_pixels,
         },
         source=source,
-        build={
-            "splits": [f"{wish.name}={wish.share}" for wish in splits.parse(config.splits)],
-            "sample_size": config.sample_size,
-            "seed": config.seed,
-        },
-        counts={
-            "kept": sum(split.examples for split in found.values()),
-            "rejected": len(rejects),
-            "left_out": plan.left_out,
-            "passed_over": plan.passed_over,
-        },
+        build=build,
+        counts=counts,
         libraries=libraries(),
-        files=digests,
+        files=_write(contents, folder),
         splits=found,
     )

@@ -6,10 +6,11 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from catdog import cli, schema
 from catdog.errors import InputError, UsageError
-from data_tools import splits
+from data_tools import _exclusion, splits
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Listing, Source
@@ -48,6 +49,9 @@ class Reject:
     sha256: str
 
 
+Labelled = TypeVar("Labelled", Item, Picture)
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What a build will do.
@@ -58,6 +62,8 @@ class Plan:
       rejects: pictures that could not be read, or are empty.
       left_out: how many pictures neither the sample nor a split's count took.
       passed_over: how many files are no labelled picture, by reason.
+      excluded: pictures that another data set has, by key.
+      excluded_by: the fingerprints of the data sets that were asked.
     """
 
     class_names: tuple[str, ...]
@@ -65,6 +71,8 @@ class Plan:
     rejects: tuple[Reject, ...]
     left_out: int
     passed_over: dict[str, int]
+    excluded: tuple[_exclusion.Excluded, ...]
+    excluded_by: tuple[str, ...]
 
     def label_counts(self, split: str) -> tuple[int, ...]:
         """How many pictures of each label the split has."""
@@ -178,24 +186,23 @@ def _shards(
     return shards
 
 
-def plan(listing: Listing, config: BuildConfig, workers: Workers) -> Plan:
-    """The plan for the pictures of `listing`; every one of them is read once, none decoded.
+def _sample(
+    pictures: Sequence[Labelled], config: BuildConfig, class_names: tuple[str, ...]
+) -> list[Labelled]:
+    if not config.sample_size:
+        return list(pictures)
+    return splits.sample(
+        pictures,
+        size=config.sample_size,
+        seed=config.seed,
+        class_names=class_names,
+        label_of=lambda picture: picture.label,
+        key_of=lambda picture: picture.key,
+    )
 
-    Raises:
-      UsageError, InputError: the pictures are too few for what is asked.
-    """
-    wishes = splits.parse(config.splits)
-    shard_counts(config.num_shards, [wish.name for wish in wishes])
-    items = list(listing.items)
-    if config.sample_size:
-        items = splits.sample(
-            items,
-            size=config.sample_size,
-            seed=config.seed,
-            class_names=listing.class_names,
-            label_of=lambda item: item.label,
-            key_of=lambda item: item.key,
-        )
+
+def _digested(items: Sequence[Item], workers: Workers) -> tuple[list[Picture], tuple[Reject, ...]]:
+    """The items that could be read, with their sha256, and those that could not; in their order."""
     chunks = [tuple(items[i : i + _CHUNK]) for i in range(0, len(items), _CHUNK)]
     digests: list[Picture | Reject] = []
     meter = cli.Meter(len(items), "reading pictures")
@@ -204,6 +211,58 @@ def plan(listing: Listing, config: BuildConfig, workers: Workers) -> Plan:
         meter.advance(len(found_in_chunk))
     meter.close()
     pictures = [digest for digest in digests if isinstance(digest, Picture)]
+    return pictures, tuple(digest for digest in digests if isinstance(digest, Reject))
+
+
+def _without_twins(
+    pictures: Sequence[Picture], others: _exclusion.Others, class_names: tuple[str, ...]
+) -> tuple[list[Picture], tuple[_exclusion.Excluded, ...]]:
+    """The pictures that no other data set has, and those that one has.
+
+    Raises:
+      InputError: nothing is left of some class.
+    """
+    left = [picture for picture in pictures if picture.sha256 not in others.twins]
+    excluded = tuple(
+        _exclusion.Excluded(picture.key, picture.sha256, others.twins[picture.sha256])
+        for picture in pictures
+        if picture.sha256 in others.twins
+    )
+    present = {picture.label for picture in left}
+    for label, name in enumerate(class_names):
+        if excluded and label not in present:
+            raise InputError(
+                f"--exclude_duplicates_of leaves no picture of the class {name!r}: "
+                f"{len(excluded)} of {len(pictures)} pictures are in another data set already, "
+                f"{excluded[0].key!r} in {excluded[0].twin.data_set!r} for instance; give a "
+                "source with other pictures, or leave the flag out"
+            )
+    return left, excluded
+
+
+def plan(
+    listing: Listing,
+    config: BuildConfig,
+    workers: Workers,
+    others: _exclusion.Others = _exclusion.NO_OTHERS,
+) -> Plan:
+    """The plan for the pictures of `listing` that `others` do not have.
+
+    Each is read once, none decoded. Beside other data sets all of them are read, and the sample is
+    drawn from those that are left, so that it is as large as asked for.
+
+    Raises:
+      UsageError, InputError: the pictures are too few for what is asked.
+    """
+    wishes = splits.parse(config.splits)
+    shard_counts(config.num_shards, [wish.name for wish in wishes])
+    items: Sequence[Item] = listing.items
+    if not others.fingerprints:
+        items = _sample(items, config, listing.class_names)
+    pictures, rejects = _digested(items, workers)
+    pictures, excluded = _without_twins(pictures, others, listing.class_names)
+    if others.fingerprints:
+        pictures = _sample(pictures, config, listing.class_names)
     candidates = [
         splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures
     ]
@@ -211,7 +270,9 @@ def plan(listing: Listing, config: BuildConfig, workers: Workers) -> Plan:
     return Plan(
         class_names=listing.class_names,
         shards=_shards(pictures, found, config),
-        rejects=tuple(digest for digest in digests if isinstance(digest, Reject)),
-        left_out=len(listing.items) - len(items) + len(pictures) - len(found),
+        rejects=rejects,
+        left_out=len(listing.items) - len(rejects) - len(excluded) - len(found),
         passed_over=listing.passed_over,
+        excluded=excluded,
+        excluded_by=others.fingerprints,
     )

@@ -4,7 +4,8 @@ python -m data_tools.build_tfrecords --source=train.zip --output_dir=data/catdog
 
 The pictures are read where they are, divided into splits and stored as squares. The folder
 appears when everything in it is finished: shards, splits.csv (which picture went where),
-rejects.csv (which did not, and why), what TFDS needs to read it, and manifest.json.
+rejects.csv (which did not, and why), what TFDS needs to read it, and manifest.json. With
+--exclude_duplicates_of=OTHER, excluded.csv lists the pictures that the data set OTHER has already.
 The same pictures and flags give the same bytes, with any number of workers.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 from catdog import cli, files, schema
 from catdog.errors import InputError, UsageError
-from data_tools import _describe, _plan, writer
+from data_tools import _describe, _exclusion, _plan, writer
 from data_tools._workers import Workers, core_count, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Listing, Source, open_source
@@ -120,6 +121,9 @@ def _counts_text(plan: _plan.Plan) -> Iterator[str]:
         yield f"{name}: {sum(map(len, shards))} pictures ({per_class}) in {len(shards)} shards"
     for reason, count in sorted(plan.passed_over.items()):
         yield f"passed over: {count} ({reason})"
+    twins = Counter(excluded.twin.data_set for excluded in plan.excluded)
+    for name, count in sorted(twins.items()):
+        yield f"excluded, already in {name}: {count}"
     if plan.left_out:
         yield f"left out by --sample_size or --splits: {plan.left_out}"
 
@@ -140,6 +144,7 @@ def _dry_run(plan: _plan.Plan, config: BuildConfig, folder: Path) -> dict[str, A
         "dry_run": True,
         "pictures": plan.pictures,
         "unreadable": len(plan.rejects),
+        "excluded": len(plan.excluded),
         "passed_over": sum(plan.passed_over.values()),
         "left_out": plan.left_out,
         "splits": {name: sum(map(len, shards)) for name, shards in plan.shards.items()},
@@ -173,6 +178,7 @@ def _build(
     return {
         "kept": manifest.counts["kept"],
         "rejected": len(rejects),
+        "excluded": len(plan.excluded),
         "passed_over": sum(plan.passed_over.values()),
         "left_out": plan.left_out,
         "splits": {name: split.examples for name, split in manifest.splits.items()},
@@ -185,11 +191,14 @@ def main(config: BuildConfig) -> dict[str, Any]:
 
     Raises:
       UsageError: a flag cannot be used as given, or --output_dir is not free.
-      InputError: the source cannot be read, or has too little for what is asked.
+      InputError: the source cannot be read, or has too little for what is asked; a folder of
+        --exclude_duplicates_of is no data set.
+      IntegrityError: a data set of --exclude_duplicates_of is damaged.
       LockedError: another build makes the same folder.
       OSError: the disk refused; nothing is at --output_dir then.
     """
     folder = _output_folder(config.output_dir)
+    others = _exclusion.read(config.exclude_duplicates_of)
     source = open_source(config.source, layout=config.layout, classes=config.classes)
     try:
         listing = _listing(source)
@@ -198,7 +207,7 @@ def main(config: BuildConfig) -> dict[str, Any]:
             "layout": type(source).__module__.rpartition(".")[2],
         }
         with workers(source, config.workers or core_count()) as pool:
-            plan = _plan.plan(listing, config, pool)
+            plan = _plan.plan(listing, config, pool, others)
             for line in _counts_text(plan):
                 cli.say(line)
             if config.dry_run:

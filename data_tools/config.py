@@ -30,6 +30,11 @@ class BuildConfig:
     sample_size: int = flags.option(
         0, "take this many pictures only, equally many of each class; 0 takes all", lower=0
     )
+    exclude_duplicates_of: tuple[str, ...] = flags.option(
+        (),
+        "folders of built data sets: pictures that one of them has already, byte for byte, are "
+        "left out before sampling and splitting, and listed in excluded.csv",
+    )
     image_size: int = flags.option(
         256, "height and width of the stored pictures", lower=8, upper=4096
     )

@@ -88,6 +88,7 @@ def test_what_is_kept_rejected_and_passed_over_is_counted(build: Build, tmp_path
     assert result == {
         "kept": 44,
         "rejected": 3,
+        "excluded": 0,
         "passed_over": 2,
         "left_out": 0,
         "splits": {"train": train, "validation": 44 - train},

@@ -1,0 +1,96 @@
+"""What other built data sets hold already, so that a new one can leave it out."""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from catdog import schema
+from catdog.errors import IntegrityError
+
+_TABLE = "splits.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Twin:
+    """Where another data set holds a picture: the set's folder name, its key there, its split."""
+
+    data_set: str
+    key: str
+    split: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Excluded:
+    """A picture that is not stored because another data set has it; its sha256 is in hex."""
+
+    key: str
+    sha256: str
+    twin: Twin
+
+
+@dataclasses.dataclass(frozen=True)
+class Others:
+    """What other data sets hold.
+
+    Attributes:
+      fingerprints: of the data sets, in the order they were given.
+      twins: where a picture is, by its sha256 (hex); the first place of several.
+    """
+
+    fingerprints: tuple[str, ...]
+    twins: dict[str, Twin]
+
+
+NO_OTHERS = Others((), {})
+
+
+def _table(folder: Path, manifest: schema.Manifest) -> list[dict[str, str]]:
+    """The rows of the data set's splits.csv, one a record.
+
+    Raises:
+      IntegrityError: it is missing, or not what its manifest says.
+    """
+    path = folder / _TABLE
+    way_out = "copy the data set again or rebuild it with python -m data_tools.build_tfrecords"
+    try:
+        data = path.read_bytes()
+        rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    except (OSError, ValueError, csv.Error) as error:
+        raise IntegrityError(f"{path} cannot be read ({error}); {way_out}") from None
+    records = sum(split.examples for split in manifest.splits.values())
+    if len(rows) != records or hashlib.sha256(data).hexdigest() != manifest.files.get(_TABLE):
+        raise IntegrityError(
+            f"{path} is not the file that its manifest describes ({len(rows)} rows, {records} "
+            f"records); {way_out}"
+        )
+    return rows
+
+
+def _as_written(cell: str) -> str:
+    """The text that `files.csv_text` made the cell of: it put a ' before what looks risky."""
+    return cell[1:] if cell[:1] == "'" else cell
+
+
+def read(data_dirs: Sequence[str]) -> Others:
+    """What the data sets in these folders hold, by their splits.csv.
+
+    Raises:
+      InputError: a folder holds no finished data set.
+      IntegrityError: its manifest or its splits.csv is damaged.
+      MismatchError: a newer version of catdog wrote it.
+    """
+    fingerprints = []
+    twins: dict[str, Twin] = {}
+    for data_dir in data_dirs:
+        folder = Path(os.path.expanduser(data_dir))
+        manifest = schema.read_manifest(folder)
+        fingerprints.append(manifest.fingerprint)
+        name = os.path.basename(os.path.abspath(folder))
+        for row in _table(folder, manifest):
+            twin = Twin(name, _as_written(row["key"]), row["split"])
+            twins.setdefault(row["sha256"], twin)
+    return Others(tuple(fingerprints), twins)
