@@ -1,8 +1,9 @@
-"""AlexNet for 227×227 pictures, as one network: 96-256-384-384-256 filters, 4096-4096 units.
+"""AlexNet for 227×227 pictures: 96-256-384-384-256 filters, 4096-4096 units.
 
 Source: Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural
-networks, NIPS 2012; without its groups and its local response normalisation, as in the Asirra
-tutorial (Sualab, 2018) that `variant=published` follows bug for bug.
+networks, NIPS 2012. As one network, without its groups and its local response normalisation, it is
+that of the Asirra tutorial (Sualab, 2018), which `variant=published` follows bug for bug;
+`variant=paper` has both.
 """
 
 from collections.abc import Sequence
@@ -13,35 +14,25 @@ import tensorflow as tf
 
 from catdog.errors import UsageError
 from catdog.models import _layers
-
-VARIANTS = ("fixed", "published")
-
-_FC8 = 7
-_AFTER_POOLING = (1, 2, 5)  # conv2, conv3, fc6
-
-# Initial biases of conv1 … conv5, fc6, fc7, fc8 in the original.
-_PUBLISHED_BIASES = (0.0, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.0)
-_PUBLISHED_STDDEVS = (0.01, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.01)
-
-
-def _published(place: int, seed: int) -> dict[str, Any]:
-    weights = _layers.normal(_PUBLISHED_STDDEVS[place], seed)
-    return {"initial_weights": weights, "initial_bias": _PUBLISHED_BIASES[place]}
-
-
-def _fixed(place: int, seed: int) -> dict[str, Any]:
-    if place == _FC8:
-        # It feeds no ReLU: He's values would give logits far from zero; from zeros the first
-        # loss is ln C.
-        return {"initial_weights": "zeros", "initial_bias": 0.0}
-    # A max pooling about doubles the mean square of what passes (BUILD_NOTES.md has the figures),
-    # which He's derivation does not know; half his variance after it keeps the scale.
-    variance = 1.0 if place in _AFTER_POOLING else 2.0
-    return {"initial_weights": _layers.fan_in_normal(variance, seed), "initial_bias": 0.0}
+from catdog.models._alexnet_variants import VARIANTS
 
 
 class AlexNet(keras.Model):
     """AlexNet from uint8 images to float32 logits.
+
+    Variants:
+      fixed: scales the input to (x - mean) / std, starts from He's values (half his variance after
+        a pooling, zeros in fc8) with zero biases, and has both dropouts.
+      published: keeps the original's (x - mean) / 255, N(0, 0.01²) and N(0, 0.005²) weights,
+        0 and 0.1 biases, and its slip: fc8 reads relu7, so that the second dropout is dead.
+      paper: local response normalisation between ReLU and pooling of conv1 and conv2; conv2, conv4
+        and conv5 in two groups; N(0, 0.01²) weights; biases 1 in conv2, conv4, conv5, fc6 and fc7,
+        0 elsewhere; both dropouts. Its input is x - mean without a scale, which is what the paper
+        feeds, and what its weights are made for: a filter of conv1 sums up 363 pixels of
+        deviation 65 or so, and 0.01 · √363 · 65 is a response of about 12. Divided by 255 it
+        would be 0.05, beside biases of 1, and no picture would look unlike another.
+      modern: `fixed` with standardised filters in the convolutions and group normalisation after
+        the poolings, where what it has to read is a quarter of what it is before them.
 
     Args:
       num_classes: C, the number of logits.
@@ -49,11 +40,9 @@ class AlexNet(keras.Model):
       std: the same for the standard deviation.
       seed: of the initial weights.
       dtype: a Keras dtype policy, such as "float32" or "mixed_bfloat16".
-      variant: "fixed" scales the input to (x - mean) / std, starts from He's values (half
-        his variance after a pooling, zeros in fc8) with zero biases, and has both dropouts;
-        "published" keeps the original's (x - mean) / 255, N(0, 0.01²) and N(0, 0.005²) weights,
-        0 and 0.1 biases, and its slip: fc8 reads relu7, so that the second dropout is dead.
-      width: factor for the number of filters and units, for quick runs; at least 1 of each.
+      variant: one of those above.
+      width: factor for the number of filters and units, for quick runs; at least 1 of each (2 in
+        `paper`, one for each group).
       dropout: rate of both dropouts.
 
     Raises:
@@ -75,33 +64,32 @@ class AlexNet(keras.Model):
         dropout: float = 0.5,
     ) -> None:
         super().__init__(name="alexnet", dtype=dtype)
-        if variant not in VARIANTS:
-            raise UsageError(f"variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
-        if width <= 0:
-            raise UsageError(f"width must be above 0, received {width}")
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, received {dropout}")
-        published = variant == "published"
+        _check(variant, width, dropout)
+        parts = VARIANTS[variant]
         self._mean = [float(value) for value in mean]
-        self._scale = [255.0] * 3 if published else [max(float(value), 1e-3) for value in std]
-        self._second_dropout_alive = not published
+        self._scale = parts.input_scale(std)
+        self._second_dropout_alive = parts.second_dropout
+        self._respond = parts.after_relu
 
         def initial(place: int) -> dict[str, Any]:
-            values = _published if published else _fixed
-            return {**values(place, (seed * 8 + place) % 2**31), "dtype": dtype}
+            return {**parts.initial(place, (seed * 8 + place) % 2**31, width), "dtype": dtype}
 
         def wide(count: int) -> int:
-            return max(1, round(count * width))
+            return parts.multiple * max(1, round(count * width / parts.multiple))
 
-        conv, fc = _layers.conv_layer, _layers.fc_layer
-        self.conv1 = conv("conv1", wide(96), 11, strides=4, padding="valid", **initial(0))
+        conv1, conv2, conv3, conv4, conv5 = parts.convs
+        fc = _layers.fc_layer
+        self.conv1 = conv1("conv1", wide(96), 11, strides=4, padding="valid", **initial(0))
         self.pool1 = _layers.max_pool("pool1", dtype=dtype)
-        self.conv2 = conv("conv2", wide(256), 5, **initial(1))
+        self.norm1 = parts.after_pool("norm1", dtype)
+        self.conv2 = conv2("conv2", wide(256), 5, **initial(1))
         self.pool2 = _layers.max_pool("pool2", dtype=dtype)
-        self.conv3 = conv("conv3", wide(384), 3, **initial(2))
-        self.conv4 = conv("conv4", wide(384), 3, **initial(3))
-        self.conv5 = conv("conv5", wide(256), 3, **initial(4))
+        self.norm2 = parts.after_pool("norm2", dtype)
+        self.conv3 = conv3("conv3", wide(384), 3, **initial(2))
+        self.conv4 = conv4("conv4", wide(384), 3, **initial(3))
+        self.conv5 = conv5("conv5", wide(256), 3, **initial(4))
         self.pool5 = _layers.max_pool("pool5", dtype=dtype)
+        self.norm5 = parts.after_pool("norm5", dtype)
         self.flatten = keras.layers.Flatten(dtype=dtype, name="flatten")
         self.fc6 = fc("fc6", wide(4096), **initial(5))
         self.dropout6 = _layers.Dropout(dropout, salt=6, dtype=dtype, name="dropout6")
@@ -109,25 +97,37 @@ class AlexNet(keras.Model):
         self.dropout7 = _layers.Dropout(dropout, salt=7, dtype=dtype, name="dropout7")
         self.fc8 = fc("fc8", num_classes, activation=None, **initial(7))
 
+    def build(self, input_shape: Any) -> None:
+        """Nothing; the layers make their weights when the first pictures come."""
+        # Keras' own would trace the whole network to find out what is to be made.
+
     def call(self, images: Any, seed: Any = None) -> Any:
         """float32 logits [B, C] from uint8 images [B, 227, 227, 3].
 
         Args:
           images: pictures as decoded, 0…255.
-          seed: int64 [2] while training, for the dropouts; None for prediction.
+          seed: int64 [4] while training, for the dropouts; None for prediction.
         """
-        x = (tf.cast(images, tf.float32) - self._mean) / self._scale
-        x = tf.cast(x, self.compute_dtype)
-        x = self.conv1(x)  # (B, 227, 227, 3) -> (B, 55, 55, 96)
-        x = self.pool1(x)  # (B, 55, 55, 96) -> (B, 27, 27, 96)
-        x = self.conv2(x)  # (B, 27, 27, 96) -> (B, 27, 27, 256)
-        x = self.pool2(x)  # (B, 27, 27, 256) -> (B, 13, 13, 256)
+        x = _layers.scaled(images, self._mean, self._scale, self.compute_dtype)
+        x = self._respond(self.conv1(x))  # (B, 227, 227, 3) -> (B, 55, 55, 96)
+        x = self.norm1(self.pool1(x))  # (B, 55, 55, 96) -> (B, 27, 27, 96)
+        x = self._respond(self.conv2(x))  # (B, 27, 27, 96) -> (B, 27, 27, 256)
+        x = self.norm2(self.pool2(x))  # (B, 27, 27, 256) -> (B, 13, 13, 256)
         x = self.conv3(x)  # (B, 13, 13, 256) -> (B, 13, 13, 384)
         x = self.conv4(x)  # (B, 13, 13, 384) -> (B, 13, 13, 384)
         x = self.conv5(x)  # (B, 13, 13, 384) -> (B, 13, 13, 256)
-        x = self.pool5(x)  # (B, 13, 13, 256) -> (B, 6, 6, 256)
+        x = self.norm5(self.pool5(x))  # (B, 13, 13, 256) -> (B, 6, 6, 256)
         x = self.flatten(x)  # (B, 6, 6, 256) -> (B, 9216)
         x = self.dropout6(self.fc6(x), seed=seed)  # (B, 9216) -> (B, 4096)
         second_seed = seed if self._second_dropout_alive else None
         x = self.dropout7(self.fc7(x), seed=second_seed)  # (B, 4096) -> (B, 4096)
         return tf.cast(self.fc8(x), tf.float32)  # (B, 4096) -> (B, C)
+
+
+def _check(variant: str, width: float, dropout: float) -> None:
+    if variant not in VARIANTS:
+        raise UsageError(f"variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
+    if width <= 0:
+        raise UsageError(f"width must be above 0, received {width}")
+    if not 0 <= dropout < 1:
+        raise UsageError(f"dropout must be at least 0 and below 1, received {dropout}")

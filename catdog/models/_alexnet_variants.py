@@ -1,0 +1,107 @@
+"""What the variants of AlexNet are made of; the class in `alexnet` says what they are."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from catdog.models import _layers, _normalization
+
+_CONV1, _FC8 = 0, 7
+_AFTER_POOLING = (1, 2, 5)  # conv2, conv3, fc6
+
+# Initial biases of conv1 … conv5, fc6, fc7, fc8 in the original post, and in the paper.
+_PUBLISHED_BIASES = (0.0, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.0)
+_PUBLISHED_STDDEVS = (0.01, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.01)
+_PAPER_STDDEV = 0.01
+_PAPER_BIASES = (0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
+
+Layer = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """The parts in which variants differ.
+
+    Attributes:
+      input_scale: what (x - mean) is divided by, from the standard deviations of the channels.
+      initial: (place, seed, width) -> keywords of a layer; places are conv1 … conv5, fc6 … fc8.
+      convs: a builder for each of conv1 … conv5, called as `_layers.conv_layer` is.
+      after_relu: what follows conv1 and conv2, before their poolings.
+      after_pool: (name, dtype) -> what follows pool1, pool2 and pool5.
+      multiple: of what the numbers of filters and units are multiples.
+      second_dropout: whether the dropout behind fc7 is alive.
+    """
+
+    input_scale: Callable[[Sequence[float]], list[float]]
+    initial: Callable[[int, int, float], dict[str, Any]]
+    convs: tuple[Callable[..., Layer], ...] = (_layers.conv_layer,) * 5
+    after_relu: Layer = _layers.unchanged
+    after_pool: Callable[[str, Any], Layer] = lambda name, dtype: _layers.unchanged
+    multiple: int = 1
+    second_dropout: bool = True
+
+
+def _published(place: int, seed: int, width: float) -> dict[str, Any]:
+    weights = _layers.normal(_PUBLISHED_STDDEVS[place], seed)
+    return {"initial_weights": weights, "initial_bias": _PUBLISHED_BIASES[place]}
+
+
+def _paper(place: int, seed: int, width: float) -> dict[str, Any]:
+    # A narrow network has fewer inputs to sum up (conv1 excepted); with the paper's own values a
+    # quarter of the width would leave 1/64 of the picture beside the biases at fc7.
+    stddev = _PAPER_STDDEV if place == _CONV1 else _PAPER_STDDEV / width**0.5
+    return {"initial_weights": _layers.normal(stddev, seed), "initial_bias": _PAPER_BIASES[place]}
+
+
+def _fixed(place: int, seed: int, width: float) -> dict[str, Any]:
+    # A max pooling about doubles the mean square of what passes (BUILD_NOTES.md has the figures),
+    # which He's derivation does not know; half his variance after it keeps the scale.
+    variance = 1.0 if place in _AFTER_POOLING else 2.0
+    return _from_zeros_at_fc8(place, seed, variance)
+
+
+def _modern(place: int, seed: int, width: float) -> dict[str, Any]:
+    # What comes out of a pooling is normalised, so that He's variance is right everywhere. The
+    # length of a standardised filter changes no output, but how far a step turns it.
+    return _from_zeros_at_fc8(place, seed, 2.0)
+
+
+def _from_zeros_at_fc8(place: int, seed: int, variance: float) -> dict[str, Any]:
+    # fc8 feeds no ReLU: He's values would give logits far from zero; from zeros the first loss is
+    # ln C.
+    weights = "zeros" if place == _FC8 else _layers.fan_in_normal(variance, seed)
+    return {"initial_weights": weights, "initial_bias": 0.0}
+
+
+def _without_scale(std: Sequence[float]) -> list[float]:
+    return [1.0] * len(std)
+
+
+def _to_one(std: Sequence[float]) -> list[float]:
+    return [255.0] * len(std)
+
+
+def _group_norm(name: str, dtype: Any) -> Layer:
+    layer: Layer = _normalization.GroupNorm(dtype=dtype, name=name)
+    return layer
+
+
+_GROUPED = _layers.grouped_conv_layer
+
+VARIANTS = {
+    "fixed": Variant(input_scale=_layers.deviations, initial=_fixed),
+    "published": Variant(input_scale=_to_one, initial=_published, second_dropout=False),
+    "paper": Variant(
+        input_scale=_without_scale,
+        initial=_paper,
+        convs=(_layers.conv_layer, _GROUPED, _layers.conv_layer, _GROUPED, _GROUPED),
+        after_relu=_layers.local_response,
+        multiple=2,
+    ),
+    "modern": Variant(
+        input_scale=_layers.deviations,
+        initial=_modern,
+        convs=(_normalization.standardized_conv_layer,) * 5,
+        after_pool=_group_norm,
+    ),
+}
