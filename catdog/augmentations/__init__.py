@@ -1,1 +1,1 @@
-"""Augmentations: pure (image, seed) -> image, one a file; the file's name is the flag's value."""
+"""Augmentations, one a file; the file's name is the flag's value. See `_augmentation`."""

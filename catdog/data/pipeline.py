@@ -5,25 +5,16 @@ decode in parallel. Pictures stay uint8 until they are on the device.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from catdog import schema
-from catdog.data import order
+from catdog.data import _augment, _records, order
 from catdog.errors import UsageError
-
-
-class Augmentation(Protocol):
-    """What the pipeline asks of an augmentation; see `catdog.augmentations`."""
-
-    image_size: int
-
-    def crop_box(self, stored_size: int, seed: Any) -> Any: ...
-
-    def __call__(self, image: Any, seed: Any) -> Any: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,100 +45,11 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
-def _windows_dataset(
-    data_dir: Path, split: schema.Split, windows: Callable[[], Iterable[order.Window]], seed: int
-) -> tf.data.Dataset:
-    """One element a window: its files, record count, positions, ids and pixel seed."""
-    files = [str(data_dir / shard.file) for shard in split.shards]
-    counts = [shard.examples for shard in split.shards]
-
-    def elements() -> Iterator[tuple[Any, ...]]:
-        for window in windows():
-            yield (
-                [files[shard] for shard in window.shards],
-                sum(counts[shard] for shard in window.shards),
-                window.positions,
-                window.ids,
-                order.pixel_seed(seed, window.epoch),
-            )
-
-    signature = (
-        tf.TensorSpec([None], tf.string),
-        tf.TensorSpec([], tf.int64),
-        tf.TensorSpec([None], tf.int64),
-        tf.TensorSpec([None], tf.int64),
-        tf.TensorSpec([], tf.int64),
-    )
-    return tf.data.Dataset.from_generator(elements, output_signature=signature)
-
-
-def _read_window(files: Any, count: Any, positions: Any, ids: Any, seed: Any) -> tuple[Any, ...]:
-    """The window's encoded records, string [count + 1], in the order of the files."""
-    records = tf.data.TFRecordDataset(files, buffer_size=4 << 20).take(count + 1)
-    # The empty record at the end, which no position names, keeps an empty file from being special.
-    records = records.concatenate(tf.data.Dataset.from_tensors(b""))
-    records = records.batch(count + 2).get_single_element()
-    found = tf.size(records, out_type=tf.int64) - 1
-    message = "the manifest counts more or fewer records than these shards hold"
-    with tf.control_dependencies(
-        [tf.debugging.Assert(found == count, [message, files, "counted", count, "found", found])]
-    ):
-        return tf.identity(records), positions, ids, seed
-
-
-def _records_of(records: Any, positions: Any, ids: Any, seed: Any) -> tf.data.Dataset:
-    places = tf.data.Dataset.from_tensor_slices((positions, ids))
-    return places.map(lambda position, index: (records[position], index, seed))
-
-
-def _records(windows: tf.data.Dataset) -> tf.data.Dataset:
-    """(encoded record, id, pixel seed) in the order of the windows.
-
-    The next window is read while this one is used, so two of them are in memory at the most.
-    """
-    return windows.map(_read_window, num_parallel_calls=1, deterministic=True).flat_map(_records_of)
-
-
 def _options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
-
-
-def _decoded_part(encoded: Any, box: Any, stored_size: int) -> Any:
-    """uint8 [height, width, 3]: the part that `box` names, pixel for pixel as in the whole picture.
-
-    The decoder interpolates colours between neighbouring columns, so the outer columns of a part
-    come out right only when one more column is decoded on each side.
-    """
-    top, left, height, width = tf.unstack(box)
-    before = tf.minimum(left, 1)
-    after = tf.minimum(stored_size - left - width, 1)
-    wider = tf.stack([top, left - before, height, before + width + after])
-    part = tf.image.decode_and_crop_jpeg(encoded, wider, channels=3)
-    return part[:, before : before + width]
-
-
-def _decoder(augmentations: Sequence[Augmentation], stored_size: int) -> Callable[[Any, Any], Any]:
-    """encoded JPEG, seed int64 [2] -> augmented uint8 image; decodes no more than it needs.
-
-    Each augmentation draws from a seed of its own: the run's key plus its place in the list.
-    """
-
-    def decode(encoded: Any, seed: Any) -> Any:
-        box = augmentations[0].crop_box(stored_size, seed)
-        image = _decoded_part(encoded, box, stored_size)
-        for place, augmentation in enumerate(augmentations):
-            image = augmentation(image, tf.stack([seed[0] + place, seed[1]]))
-        return image
-
-    return decode
-
-
-def _decode_whole(encoded: Any, seed: Any) -> Any:
-    del seed
-    return tf.image.decode_jpeg(encoded, channels=3)
 
 
 def _sizes(split: schema.Split) -> tuple[list[int], list[int]]:
@@ -164,6 +66,23 @@ def _own_part(windows: list[order.Window], slice_: Slice) -> list[order.Window]:
     )
 
 
+def _kept(windows: list[order.Window], batches: list[int], share: int) -> Iterator[order.Window]:
+    """What the windows of an epoch hold of its batches number `batches`, of `share` examples."""
+    start = 0
+    for window in windows:
+        kept = np.isin((start + np.arange(len(window.ids))) // share, batches)
+        start += len(window.ids)
+        if kept.any():
+            yield dataclasses.replace(
+                window, positions=window.positions[kept], ids=window.ids[kept]
+            )
+
+
+def _shuffled(split: schema.Split, window_bytes: int, seed: int, epoch: int) -> list[order.Window]:
+    """The windows of one epoch of training."""
+    return order.shuffled(*_sizes(split), window_bytes=window_bytes, seed=seed, epoch=epoch)
+
+
 def _element(image: Any, size: int, label: Any, index: Any) -> dict[str, Any]:
     return {
         "images": tf.ensure_shape(image, [size, size, 3]),
@@ -173,28 +92,62 @@ def _element(image: Any, size: int, label: Any, index: Any) -> dict[str, Any]:
     }
 
 
-def _batched(examples: tf.data.Dataset, slice_: Slice) -> tf.data.Dataset:
-    batches = examples.batch(slice_.replica_batch_size, drop_remainder=True)
+def _prefetched(batches: tf.data.Dataset, slice_: Slice) -> tf.data.Dataset:
     return _options(batches.prefetch(2 * slice_.replicas_here))
 
 
 def _batches(
     records: tf.data.Dataset,
     decode: Callable[[Any, Any], Any],
+    finish: Callable[[dict[str, Any], Any], dict[str, Any]],
+    *,
     size: int,
     slice_: Slice,
     reader_threads: int,
 ) -> tf.data.Dataset:
-    """Batches of decoded elements, from (encoded record, id, pixel seed)."""
+    """Finished batches of decoded elements, from (encoded record, id, pixel seed)."""
 
-    def example(record: Any, index: Any, pixel_seed: Any) -> dict[str, Any]:
+    def example(record: Any, index: Any, pixel_seed: Any) -> tuple[dict[str, Any], Any]:
         parsed = schema.parse(record)
-        image = decode(parsed["encoded"], tf.stack([pixel_seed, index]))
-        return _element(image, size, parsed["label"], index)
+        seed = tf.stack([pixel_seed, index])
+        image = decode(parsed["encoded"], seed)
+        return _element(image, size, parsed["label"], index), seed
 
     threads = reader_threads or tf.data.AUTOTUNE
     examples = records.map(example, num_parallel_calls=threads, deterministic=True)
-    return _batched(examples, slice_)
+    batches = examples.batch(slice_.replica_batch_size, drop_remainder=True)
+    return _prefetched(batches.map(finish), slice_)
+
+
+def _train_batches(
+    data_dir: Path,
+    manifest: schema.Manifest,
+    split: schema.Split,
+    windows: Callable[[], Iterator[order.Window]],
+    slice_: Slice,
+    augmentations: Sequence[_augment.Augmentation],
+    seed: int,
+    reader_threads: int,
+) -> tf.data.Dataset:
+    """The augmented batches of the examples that `windows` names."""
+    return _batches(
+        _records.records_of(_records.windows_dataset(data_dir, split, windows, seed)),
+        _augment.decoder(augmentations, manifest.image_size),
+        _augment.finisher(augmentations, len(manifest.class_names)),
+        size=augmentations[0].image_size,
+        slice_=slice_,
+        reader_threads=reader_threads,
+    )
+
+
+def _finish_whole(batch: dict[str, Any], seeds: Any) -> dict[str, Any]:
+    del seeds
+    return batch
+
+
+def _decode_whole(encoded: Any, seed: Any) -> Any:
+    del seed
+    return tf.image.decode_jpeg(encoded, channels=3)
 
 
 def train_dataset(
@@ -203,7 +156,7 @@ def train_dataset(
     split_name: str,
     *,
     slice_: Slice,
-    augmentations: Sequence[Augmentation],
+    augmentations: Sequence[_augment.Augmentation],
     seed: int,
     epochs: int,
     start_step: int = 0,
@@ -212,7 +165,8 @@ def train_dataset(
 ) -> tf.data.Dataset:
     """Batches of the epochs `start_step // steps` … `epochs` - 1, one replica's each.
 
-    Elements are dicts: "images" uint8 [b, size, size, 3], "labels" int32 [b], "ids" int64 [b]
+    Elements are dicts: "images" uint8 [b, size, size, 3], "labels" int32 [b], "targets"
+    float32 [b, C] (what the mixing augmentations made of the labels' one-hot rows), "ids" int64 [b]
     (the example's number in the split, -1 for padding), "weights" float32 [b] (0 for padding),
     where b is `slice_.replica_batch_size`. The last batch of an epoch is padded, never short.
 
@@ -231,19 +185,44 @@ def train_dataset(
         on what comes.
     """
     split = manifest.split(split_name)
-    decode = _decoder(augmentations, manifest.image_size)
+    per_epoch = steps_per_epoch(split.examples, slice_.batch_size)
 
     def windows() -> Iterator[order.Window]:
-        steps = steps_per_epoch(split.examples, slice_.batch_size)
-        for epoch in range(start_step // steps, epochs):
-            found = order.shuffled(
-                *_sizes(split), window_bytes=window_bytes, seed=seed, epoch=epoch
-            )
-            done = max(start_step - epoch * steps, 0) * (slice_.batch_size // slice_.workers)
+        for epoch in range(start_step // per_epoch, epochs):
+            found = _shuffled(split, window_bytes, seed, epoch)
+            done = max(start_step - epoch * per_epoch, 0) * (slice_.batch_size // slice_.workers)
             yield from order.skipped(_own_part(found, slice_), done)
 
-    records = _records(_windows_dataset(data_dir, split, windows, seed))
-    return _batches(records, decode, augmentations[0].image_size, slice_, reader_threads)
+    return _train_batches(
+        data_dir, manifest, split, windows, slice_, augmentations, seed, reader_threads
+    )
+
+
+def chosen_batches(
+    data_dir: Path,
+    manifest: schema.Manifest,
+    split_name: str,
+    steps: Sequence[int],
+    *,
+    slice_: Slice,
+    augmentations: Sequence[_augment.Augmentation],
+    seed: int,
+    window_bytes: int = 1 << 30,
+    reader_threads: int = 0,
+) -> tf.data.Dataset:
+    """The batches number `steps` of `train_dataset`, in ascending order; no other is decoded."""
+    split = manifest.split(split_name)
+    per_epoch = steps_per_epoch(split.examples, slice_.batch_size)
+
+    def windows() -> Iterator[order.Window]:
+        for epoch in sorted({step // per_epoch for step in steps}):
+            wanted = [step - epoch * per_epoch for step in steps]
+            found = _shuffled(split, window_bytes, seed, epoch)
+            yield from _kept(_own_part(found, slice_), wanted, slice_.batch_size // slice_.workers)
+
+    return _train_batches(
+        data_dir, manifest, split, windows, slice_, augmentations, seed, reader_threads
+    )
 
 
 def eval_dataset(
@@ -257,15 +236,22 @@ def eval_dataset(
 ) -> tf.data.Dataset:
     """One pass over whole pictures in the order of the files.
 
-    Elements are as those of `train_dataset`, with "images" uint8 [b, stored, stored, 3].
+    Elements are as those of `train_dataset`, with "images" uint8 [b, stored, stored, 3] and without
+    "targets".
     """
     split = manifest.split(split_name)
 
     def windows() -> list[order.Window]:
         return _own_part(order.sequential(*_sizes(split), window_bytes=window_bytes), slice_)
 
-    records = _records(_windows_dataset(data_dir, split, windows, 0))
-    return _batches(records, _decode_whole, manifest.image_size, slice_, reader_threads)
+    return _batches(
+        _records.records_of(_records.windows_dataset(data_dir, split, windows, 0)),
+        _decode_whole,
+        _finish_whole,
+        size=manifest.image_size,
+        slice_=slice_,
+        reader_threads=reader_threads,
+    )
 
 
 def encoded_dataset(jpegs: Sequence[bytes], *, image_size: int, slice_: Slice) -> tf.data.Dataset:
@@ -285,4 +271,5 @@ def encoded_dataset(jpegs: Sequence[bytes], *, image_size: int, slice_: Slice) -
         return _element(tf.image.decode_jpeg(jpeg, channels=3), image_size, 0, index)
 
     examples = places.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _batched(examples, slice_)
+    batches = examples.batch(slice_.replica_batch_size, drop_remainder=True)
+    return _prefetched(batches, slice_)

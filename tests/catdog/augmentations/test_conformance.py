@@ -1,6 +1,7 @@
 """What holds for every augmentation of the room, those to come included."""
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ SEEDS = [(key, number) for key in (-(2**63), -5, 0, 2**62) for number in (-1, 0,
 
 
 @pytest.fixture(params=NAMES)
-def augmentation(request: pytest.FixtureRequest) -> Augmentation:
-    return registry.find("catdog.augmentations", request.param, Augmentation)(image_size=SIZE)
+def augmentation(request: pytest.FixtureRequest, make_augmentation: Any) -> Augmentation:
+    made: Augmentation = make_augmentation(request.param)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +27,29 @@ def picture() -> np.ndarray:
     return np.random.default_rng(4).integers(0, 256, (STORED, STORED, 3), dtype=np.uint8)
 
 
-def applied(augmentation: Augmentation, picture: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
-    """The picture as the augmentation makes it: cut by numpy, or given at the model's size."""
-    box = augmentation.crop_box(STORED, tf.constant(seed, tf.int64))
+def cut(augmentation: Augmentation, picture: np.ndarray, seed: tf.Tensor) -> tf.Tensor:
+    """What the augmentation asks to be decoded, or a part of the model's size."""
+    box = augmentation.crop_box(STORED, seed)
     top, left, height, width = (0, 0, SIZE, SIZE) if box is None else box.numpy()
-    part = picture[top : top + height, left : left + width]
-    return augmentation(tf.constant(part), tf.constant(seed, tf.int64)).numpy()
+    return tf.constant(picture[top : top + height, left : left + width])
+
+
+def applied(augmentation: Augmentation, picture: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
+    """The picture as the augmentation makes it, blended by `mix` with its own negative."""
+    key = tf.constant(seed, tf.int64)
+    image = augmentation(cut(augmentation, picture, key), key)
+    targets = tf.eye(2)
+    images, _ = augmentation.mix(tf.stack([image, 255 - image]), targets, tf.stack([key, key]))
+    return images[0].numpy()
 
 
 def test_it_gives_a_picture_of_the_models_size(
     augmentation: Augmentation, picture: np.ndarray
 ) -> None:
     for seed in SEEDS:
-        found = applied(augmentation, picture, seed)
-        assert (found.dtype, found.shape) == (np.uint8, (SIZE, SIZE, 3))
+        key = tf.constant(seed, tf.int64)
+        found = augmentation(cut(augmentation, picture, key), key)
+        assert (found.dtype, found.shape) == (tf.uint8, (SIZE, SIZE, 3))
 
 
 def test_it_is_a_pure_function_of_picture_and_seed(
@@ -54,9 +65,7 @@ def test_it_is_a_pure_function_of_picture_and_seed(
 
 def test_it_gives_the_same_inside_a_graph(augmentation: Augmentation, picture: np.ndarray) -> None:
     seed = tf.constant(SEEDS[1], tf.int64)
-    box = augmentation.crop_box(STORED, seed)
-    top, left, height, width = (0, 0, SIZE, SIZE) if box is None else box.numpy()
-    part = tf.constant(picture[top : top + height, left : left + width])
+    part = cut(augmentation, picture, seed)
     inside = tf.function(augmentation.__call__)(part, seed)
     np.testing.assert_array_equal(inside, augmentation(part, seed))
 
@@ -88,8 +97,13 @@ def test_what_it_cuts_lies_inside_the_picture(augmentation: Augmentation, stored
     assert (boxes[:, :2] + boxes[:, 2:] <= stored).all()
 
 
-def test_its_options_are_keywords_with_types_and_defaults(augmentation: Augmentation) -> None:
+def test_its_options_are_keywords_with_types_and_defaults(
+    augmentation: Augmentation, reserved: dict[str, Any]
+) -> None:
     for name, parameter in inspect.signature(type(augmentation)).parameters.items():
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, name
-        assert parameter.annotation in (int, float, bool, str), name
-        assert name == "image_size" or parameter.default is not inspect.Parameter.empty, name
+        if name in reserved:
+            assert parameter.default is inspect.Parameter.empty, name
+        else:
+            assert parameter.annotation in (int, float, bool, str), name
+            assert parameter.default is not inspect.Parameter.empty, name

@@ -28,6 +28,18 @@ Batch = dict[str, np.ndarray]
 Train = Callable[..., list[Batch]]
 
 
+def made(manifest: schema.Manifest, *names: str) -> list[Augmentation]:
+    """The augmentations of these names for the training split."""
+    return make_augmentations(names, (), SIZE, manifest.statistics("train"))
+
+
+def with_a_cut(name: str) -> tuple[str, ...]:
+    """The shortest list that the augmentation of that name can be used in."""
+    factory = registry.find("catdog.augmentations", name, Augmentation)
+    cuts = factory.crop_box is not Augmentation.crop_box
+    return (name,) if cuts else (*AUGMENTATIONS, name)
+
+
 @pytest.fixture(scope="module")
 def train(data_dir: Path, manifest: schema.Manifest, window_bytes: int) -> Train:
     """The batches of a run from a step on, in a slice, with any number of threads."""
@@ -46,7 +58,7 @@ def train(data_dir: Path, manifest: schema.Manifest, window_bytes: int) -> Train
             manifest,
             "train",
             slice_=slice_ or pipeline.Slice(BATCH),
-            augmentations=make_augmentations(augmentations, (), SIZE),
+            augmentations=made(manifest, *augmentations),
             seed=seed,
             epochs=EPOCHS,
             start_step=start_step,
@@ -77,6 +89,7 @@ def test_batches_have_one_shape_and_the_promised_types(undisturbed: list[Batch])
         assert {name: (value.dtype.name, value.shape) for name, value in batch.items()} == {
             "images": ("uint8", (BATCH, SIZE, SIZE, 3)),
             "labels": ("int32", (BATCH,)),
+            "targets": ("float32", (BATCH, 2)),
             "ids": ("int64", (BATCH,)),
             "weights": ("float32", (BATCH,)),
         }
@@ -113,9 +126,9 @@ def test_ids_come_in_the_order_of_the_seed(
 
 
 def test_every_picture_and_label_belongs_to_its_id(
-    undisturbed: list[Batch], stored: list[tuple[np.ndarray, int]]
+    undisturbed: list[Batch], stored: list[tuple[np.ndarray, int]], manifest: schema.Manifest
 ) -> None:
-    (augmentation,) = make_augmentations(AUGMENTATIONS, (), SIZE)
+    (augmentation,) = made(manifest, *AUGMENTATIONS)
     mirrored = 0
     for step, batch in enumerate(undisturbed):
         key = order.pixel_seed(SEED, step // STEPS)
@@ -218,24 +231,31 @@ def test_another_seed_gives_another_order_and_other_crops(
 
 @pytest.mark.parametrize("name", registry.names("catdog.augmentations"))
 def test_every_augmentation_gets_its_part_as_it_is_in_the_whole_picture(
-    train: Train, stored: list[tuple[np.ndarray, int]], name: str
+    train: Train, stored: list[tuple[np.ndarray, int]], manifest: schema.Manifest, name: str
 ) -> None:
-    (augmentation,) = make_augmentations((name,), (), SIZE)
-    batch = train(augmentations=(name,), start_step=8)[0]
+    """The batch is what the augmentations make, called by hand with the promised seeds."""
+    augmentations = made(manifest, *with_a_cut(name))
+    batch = train(augmentations=with_a_cut(name), start_step=8)[0]
     key = order.pixel_seed(SEED, 1)
-    for image, number in zip(batch["images"], batch["ids"], strict=True):
-        seed = tf.constant([key, number])
-        part, box = stored[number][0], augmentation.crop_box(256, seed)
-        if box is not None:
-            top, left, height, width = box.numpy()
-            part = part[top : top + height, left : left + width]
-        np.testing.assert_array_equal(image, augmentation(tf.constant(part), seed))
+    images = []
+    for number in batch["ids"]:
+        top, left, height, width = augmentations[0].crop_box(256, tf.constant([key, number]))
+        image = tf.constant(stored[number][0][top : top + height, left : left + width])
+        for place, augmentation in enumerate(augmentations):
+            image = augmentation(image, tf.constant([key + place, number]))
+        images.append(image)
+    together, targets = tf.stack(images), tf.eye(2).numpy()[batch["labels"]]
+    for place, augmentation in enumerate(augmentations):
+        seeds = tf.constant([[key + place, number] for number in batch["ids"]])
+        together, targets = augmentation.mix(together, targets, seeds)
+    np.testing.assert_array_equal(batch["images"], together)
+    np.testing.assert_allclose(batch["targets"], targets, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", registry.names("catdog.augmentations"))
 def test_every_augmentation_gives_the_same_pictures_twice(train: Train, name: str) -> None:
-    first = train(augmentations=(name,), start_step=8)
-    again = train(augmentations=(name,), start_step=8, reader_threads=2)
+    first = train(augmentations=with_a_cut(name), start_step=8)
+    again = train(augmentations=with_a_cut(name), start_step=8, reader_threads=2)
     assert_equal(first, again)
 
 
@@ -250,7 +270,7 @@ class Darker(Augmentation):
 def test_each_augmentation_of_a_list_draws_from_a_seed_of_its_own(
     data_dir: Path, manifest: schema.Manifest
 ) -> None:
-    (crop,) = make_augmentations(AUGMENTATIONS, (), SIZE)
+    (crop,) = made(manifest, *AUGMENTATIONS)
     dataset = pipeline.train_dataset(
         data_dir,
         manifest,
