@@ -2,19 +2,20 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from catdog import __version__, files, flags, parts, resume, schema
+from catdog import __version__, files, flags, parts, resume, schema, warm_start
 from catdog.config import TrainConfig
 from catdog.data import order, pipeline, views
 from catdog.errors import UsageError
 from catdog.reports.narrator import Narrator
 from catdog.schedules._schedule import Schedule
-from catdog.training import distribution, precision
+from catdog.training import distribution, precision, profiling
 from catdog.training.journal import Journal
 from catdog.training.loop import Loop, Progress, scores_of
 from catdog.training.predict import Predictor
@@ -47,7 +48,8 @@ def _evaluate_function(
     config: TrainConfig, manifest: schema.Manifest, model: Any, strategy: Any
 ) -> Callable[[str, str], dict[str, Any]]:
     """`Run.evaluate`; its compiled steps are kept between calls."""
-    evaluators = {name: parts.make_evaluator(name) for name in {*_REPORTED, config.evaluator}}
+    evaluators = {name: parts.make_evaluator(name) for name in _REPORTED}
+    evaluators[config.evaluator] = parts.make_evaluator(config.evaluator, config.evaluator_option)
     predictors = {
         name: Predictor(model, strategy, views.find(name))
         for name in {config.validation_views, config.final_views}
@@ -77,6 +79,7 @@ def _about(
     """What every checkpoint carries: all that is needed to use it, and to go on from it."""
     devices = strategy.extended.worker_devices
     statistics = manifest.statistics(config.train_split)
+    scaling = warm_start.input_statistics(Path(config.model_dir), config.init_from, statistics)
     return {
         "catdog_version": __version__,
         "order_version": order.ORDER_VERSION,
@@ -95,17 +98,26 @@ def _about(
             "name": config.model,
             "options": list(config.model_option),
             "num_classes": len(manifest.class_names),
-            "mean": list(statistics.mean),
-            "std": list(statistics.std),
+            **scaling,
         },
     }
 
 
 def _make_steps(
-    config: TrainConfig, about: dict[str, Any], strategy: tf.distribute.Strategy
+    config: TrainConfig,
+    about: dict[str, Any],
+    manifest: schema.Manifest,
+    strategy: tf.distribute.Strategy,
 ) -> tuple[Any, TrainSteps]:
     """The model, and the steps that train it."""
     chosen = about["precision"]
+    parts_of_a_batch = config.accumulate_steps * strategy.num_replicas_in_sync
+    if config.batch_size % parts_of_a_batch:
+        raise UsageError(
+            "--batch_size must be a multiple of the number of replicas times --accumulate_steps, "
+            f"{parts_of_a_batch}; received {config.batch_size}"
+        )
+    label_counts = manifest.split(config.train_split).label_counts
     settings = Settings(
         batch_size=config.batch_size,
         weight_decay=config.weight_decay,
@@ -114,6 +126,10 @@ def _make_steps(
         dropout_key=order.derive(_DROPOUT, config.seed) >> 1,
         loss_scaling=chosen == "float16",
         xla=config.xla,
+        clip_norm=config.clip_norm,
+        ema_decay=config.ema_decay,
+        accumulate_steps=config.accumulate_steps,
+        class_weights=parts.class_weights(config.class_weights, manifest.class_names, label_counts),
     )
     optimizer = parts.make_optimizer(config.optimizer, config.optimizer_option)
     with strategy.scope():
@@ -131,7 +147,10 @@ def _iterator_function(
     """A function from a step of the run to the training batches from there on."""
     slice_ = distribution.slice_of(strategy, config.batch_size)
     augmentations = parts.make_augmentations(
-        config.augmentation, config.augmentation_option, image_size
+        config.augmentation,
+        config.augmentation_option,
+        image_size,
+        manifest.statistics(config.train_split),
     )
 
     def make_iterator(start_step: int) -> Iterator[Any]:
@@ -154,12 +173,12 @@ def _iterator_function(
     return make_iterator
 
 
-def _make_schedule(config: TrainConfig, steps_per_epoch: int) -> Schedule:
+def _make_schedule(config: TrainConfig, total_steps: int, steps_per_epoch: int) -> Schedule:
     schedule = parts.make_schedule(
         config.schedule,
         config.schedule_option,
         learning_rate=config.learning_rate,
-        total_steps=config.epochs * steps_per_epoch,
+        total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
     )
     if schedule.follows_score and not config.validation_split:
@@ -168,6 +187,17 @@ def _make_schedule(config: TrainConfig, steps_per_epoch: int) -> Schedule:
             "--validation_split; name one or choose another schedule"
         )
     return schedule
+
+
+def _listeners(config: TrainConfig, total_steps: int, steps_per_epoch: int) -> list[Any]:
+    """What is told of steps and epochs beside the journal."""
+    epochs = -(-total_steps // steps_per_epoch)
+    listeners: list[Any] = [Narrator(epochs=epochs, steps_per_epoch=steps_per_epoch)]
+    if config.profile_steps:
+        first, last = profiling.parse(config.profile_steps)
+        folder = Path(config.model_dir) / "profile"
+        listeners.append(profiling.Profiler(folder, first=first, last=last))
+    return listeners
 
 
 Records = list[dict[str, Any]]
@@ -183,17 +213,18 @@ def build(config: TrainConfig, *, on_epoch: Callable[[Records], None]) -> Run:
     manifest = schema.read_checked(config.data_dir, _splits(config))
     examples = manifest.split(config.train_split).examples
     steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
-    schedule = _make_schedule(config, steps_per_epoch)
-    evaluator = parts.make_evaluator(config.evaluator)
+    total_steps = min(config.epochs * steps_per_epoch, config.limit_steps or sys.maxsize)
+    schedule = _make_schedule(config, total_steps, steps_per_epoch)
+    evaluator = parts.make_evaluator(config.evaluator, config.evaluator_option)
     strategy = distribution.make_strategy(config.devices)
     about = _about(config, manifest, strategy)
-    model, steps = _make_steps(config, about, strategy)
+    model, steps = _make_steps(config, about, manifest, strategy)
     parts.check_image_size(model, manifest)
     make_iterator = _iterator_function(config, manifest, model.image_size, strategy)
     evaluate = _evaluate_function(config, manifest, model, strategy)
     progress = resume.start(Path(config.model_dir), about, steps.variables)
     journal = Journal(Path(config.model_dir), start_step=progress.epoch * steps_per_epoch)
-    narrator = Narrator(epochs=config.epochs, steps_per_epoch=steps_per_epoch)
+    listeners = _listeners(config, total_steps, steps_per_epoch)
 
     def validate() -> dict[str, float]:
         if not config.validation_split:
@@ -210,11 +241,11 @@ def build(config: TrainConfig, *, on_epoch: Callable[[Records], None]) -> Run:
         schedule=schedule,
         model_dir=Path(config.model_dir),
         about=about,
-        epochs=config.epochs,
+        total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
         steps_per_call=config.steps_per_call,
-        on_steps=_each(journal.write_steps, narrator.tell_steps),
-        on_epoch=_each(journal.write_epochs, narrator.tell_epoch, on_epoch),
+        on_steps=_each(journal.write_steps, *[each.tell_steps for each in listeners]),
+        on_epoch=_each(journal.write_epochs, *[each.tell_epoch for each in listeners], on_epoch),
     )
     return Run(
         training, progress, evaluate, parts.weights(model), _summary(config, about, examples)

@@ -1,7 +1,8 @@
 """Names and options in, objects out: what training, evaluation and prediction are made of."""
 
 import dataclasses
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,18 @@ class LoadedModel:
 
 
 def make_augmentations(
-    names: tuple[str, ...], given: tuple[str, ...], image_size: int
+    names: tuple[str, ...],
+    given: tuple[str, ...],
+    image_size: int,
+    statistics: schema.Statistics,
 ) -> list[Augmentation]:
-    """The augmentations called `names`, with their options from `name.key=value` entries."""
+    """The augmentations called `names`, with their options from `name.key=value` entries.
+
+    Each is given those of `image_size` and the numbers of `statistics` that its constructor names.
+
+    Raises:
+      UsageError: an unknown name or option, or a list whose first name is not the one that cuts.
+    """
     if not names:
         raise UsageError(
             "--augmentation needs at least one name: the first cuts the stored picture to the "
@@ -57,23 +67,47 @@ def make_augmentations(
                 f"{', '.join(names)}, received {entry!r}"
             )
         own[name].append(rest)
+    reserved = {"image_size": image_size, **vars(statistics)}
     made: list[Augmentation] = []
     for name in names:
         factory = registry.find("catdog.augmentations", name, Augmentation)
-        reserved = {"image_size": image_size}
         cuts = factory.crop_box is not Augmentation.crop_box
         if cuts == bool(made):
             raise UsageError(
                 "the first --augmentation cuts the stored picture to the model's size and no "
                 f"other does, received {','.join(names)}"
             )
-        made.append(factory(**reserved, **registry.options(factory, tuple(own[name]), reserved)))
+        named = inspect.signature(factory).parameters
+        wanted = {key: value for key, value in reserved.items() if key in named}
+        made.append(factory(**wanted, **registry.options(factory, tuple(own[name]), reserved)))
     return made
 
 
-def make_evaluator(name: str) -> Evaluator:
-    """The evaluator called `name`."""
-    return registry.find("catdog.evaluators", name, Evaluator)()
+def make_evaluator(name: str, given: tuple[str, ...] = ()) -> Evaluator:
+    """The evaluator called `name` with its options."""
+    factory = registry.find("catdog.evaluators", name, Evaluator)
+    return factory(**registry.options(factory, given, {}))
+
+
+def make_evaluators(names: tuple[str, ...], given: tuple[str, ...]) -> dict[str, Evaluator]:
+    """The evaluators by name, with their options from `name.key=value` entries.
+
+    Raises:
+      UsageError: no name, an unknown one, or an entry that belongs to none of them.
+    """
+    if not names:
+        known = ", ".join(registry.names("catdog.evaluators"))
+        raise UsageError(f"--evaluators needs at least one name; choose from {known}")
+    own: dict[str, list[str]] = {name: [] for name in names}
+    for entry in given:
+        name, dot, rest = entry.partition(".")
+        if not dot or name not in own:
+            raise UsageError(
+                f"--evaluator_option is written name.key=value with a name out of "
+                f"{', '.join(names)}, received {entry!r}"
+            )
+        own[name].append(rest)
+    return {name: make_evaluator(name, tuple(options)) for name, options in own.items()}
 
 
 def make_optimizer(name: str, given: tuple[str, ...]) -> Optimizer:
@@ -95,6 +129,40 @@ def make_schedule(
     reserved = {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
     options = registry.options(factory, given, reserved | {"learning_rate": learning_rate})
     return factory(learning_rate=learning_rate, **reserved, **options)
+
+
+def class_weights(
+    given: tuple[str, ...], class_names: Sequence[str], label_counts: Sequence[int]
+) -> tuple[float, ...]:
+    """A factor for the loss of each class; none where `given` is empty.
+
+    Args:
+      given: `("balanced",)` for N / (C · examples of the class), or a `name=factor` for each class.
+      class_names: in the order of the labels.
+      label_counts: training examples of each class.
+
+    Raises:
+      UsageError: a class is missing, unknown or named twice, or a factor is no number above 0.
+    """
+    if not given:
+        return ()
+    if given == ("balanced",):
+        return tuple(sum(label_counts) / (len(label_counts) * max(n, 1)) for n in label_counts)
+    pairs = [entry.rpartition("=")[::2] for entry in given]
+    try:
+        factors = {name: float(number) for name, number in pairs}
+    except ValueError:
+        factors = {}
+    if (
+        sorted(name for name, _ in pairs) != sorted(class_names)
+        or not factors
+        or not all(0 < factor < float("inf") for factor in factors.values())
+    ):
+        raise UsageError(
+            "--class_weights is balanced, or NAME=FACTOR above 0 for each of the classes "
+            f"{', '.join(class_names)}; received {','.join(given)!r}"
+        )
+    return tuple(factors[name] for name in class_names)
 
 
 def make_model(description: dict[str, Any], *, seed: int, dtype: str) -> Any:

@@ -1,11 +1,11 @@
-"""Where a run starts: at its last sound checkpoint, or at the beginning."""
+"""Where a run starts: at its last sound checkpoint, at another run's weights, or from nothing."""
 
 import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
-from catdog import cli
+from catdog import cli, warm_start
 from catdog.config import TrainConfig
 from catdog.errors import IntegrityError, MismatchError
 from catdog.training import checkpoints
@@ -14,7 +14,7 @@ from catdog.training.loop import Progress
 # What a resumed run may change: where it computes and how fast, never what.
 _FREE_TO_CHANGE = frozenset(
     {"data_dir", "model_dir", "devices", "xla", "reader_threads", "steps_per_call"}
-    | {"eval_batch_size", "final_views", "resume", "precision"}
+    | {"eval_batch_size", "final_views", "resume", "precision", "init_from", "profile_steps"}
 )
 # Beside the config; the precision that "auto" led to is compared, not the word.
 _COMPARED = ("data_fingerprint", "order_version", "precision")
@@ -23,13 +23,16 @@ _COMPARED = ("data_fingerprint", "order_version", "precision")
 def start(model_dir: Path, about: dict[str, Any], variables: dict[str, Any]) -> Progress:
     """The progress of the last sound checkpoint, with `variables` filled from it.
 
+    Without one, the weights come from the checkpoint that the config's `init_from` names, if any.
+
     Args:
       model_dir: the run's folder.
       about: what this run's checkpoints will carry.
       variables: {name: tf.Variable} of weights and slots.
 
     Raises:
-      MismatchError: the checkpoint belongs to other data or settings.
+      MismatchError: the checkpoint belongs to other data or settings, or `init_from` to another
+        model.
       IntegrityError: there are checkpoints, and all of them are damaged.
     """
     found = checkpoints.of_kind(model_dir / "checkpoints", "last")
@@ -47,6 +50,9 @@ def start(model_dir: Path, about: dict[str, Any], variables: dict[str, Any]) -> 
         raise IntegrityError(
             f"all checkpoints in {model_dir} are damaged; train again into a new --model_dir"
         )
+    if about["config"]["init_from"]:
+        source = warm_start.checkpoint_of(about["config"]["init_from"])
+        warm_start.fill(source, variables, about)
     return Progress(epoch=0, best_score=None, best_epoch=0, schedule={}, history=[])
 
 

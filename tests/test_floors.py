@@ -11,11 +11,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("catdog", "data_tools")
 
 FLOORS = {
-    0: "errors archive pictures schema _manifest images registry flags cli files html",
+    0: "errors archive pictures schema _manifest images registry flags checks cli files html",
     1: "data augmentations models evaluators optimizers schedules",
     2: "training reports",
-    3: "config parts resume experiment",
-    4: "train evaluate predict export report",
+    3: "config parts warm_start resume experiment",
+    4: "train evaluate predict preview export report",
+    5: "api",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 # Floor 0 is the ground that all stand on, and floor 3 puts one run together: within these two,

@@ -102,6 +102,24 @@ def test_training_ends_with_its_scores_and_leaves_its_files(folder: Path) -> Non
     assert len((folder / "model/summary.csv").read_text().splitlines()) == 3
 
 
+def test_a_short_run_from_anothers_weights_with_every_training_flag(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Balanced, clipped, accumulated, averaged and profiled; scored by a top-k with an option."""
+    flags = [f"--data_dir={folder / 'data'}", f"--model_dir={tmp_path}", *TRAIN]
+    more = "--class_weights=balanced --clip_norm=1 --accumulate_steps=2 --ema_decay=0.9"
+    chosen = "--optimizer=adamw --schedule=one_cycle --evaluator=top_k --evaluator_option=k=1"
+    short = f"--limit_steps=5 --profile_steps=1:4 --init_from={folder / 'model'}"
+    result = _command("catdog.train", *flags, *more.split(), *chosen.split(), *short.split())
+    assert result["epochs"] == 2
+    assert result["top_k"] == result["accuracy"], "k = 1 is accuracy"
+    steps = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in steps] == list(range(5))
+    # The first loss of a model that has learned is not the ln 2 of one that has not.
+    assert abs(steps[0]["cross_entropy"] - np.log(2)) > 1e-3
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
 def test_evaluation_repeats_the_scores_of_training(folder: Path, run: Any) -> None:
     trained = json.loads((folder / "result.json").read_text())
     flags = [f"--data_dir={folder / 'data'}", f"--model_dir={folder / 'model'}"]
@@ -140,8 +158,7 @@ def _of_records(loaded: Any, data_dir: Path, manifest: schema.Manifest) -> NDArr
 
 
 def test_predictions_of_source_pictures_equal_those_of_their_records(folder: Path) -> None:
-    from catdog import parts, predict
-    from catdog.config import PredictConfig
+    from catdog import parts, pictures, predict
     from catdog.training import checkpoints
 
     data_dir = folder / "data"
@@ -149,12 +166,12 @@ def test_predictions_of_source_pictures_equal_those_of_their_records(folder: Pat
     keys = _keys(data_dir, manifest.split("validation"))
     best = checkpoints.find(folder / "model", "best")
     loaded = parts.load_model(best, devices=(), precision_name="float32")
-    config = PredictConfig(model_dir=str(folder / "model"), batch_size=3)
     paths = [str(folder / "pictures" / key) for key in keys]
-    with predict.open_pictures(paths) as named:
-        rows = list(predict._rows(loaded, named, config))
-    assert [(name, reason) for name, _, reason in rows] == [(path, "") for path in paths]
-    found = np.stack([probabilities for _, probabilities, _ in rows])
+    with pictures.open_pictures(paths) as named:
+        options = {"batch_size": 3, "views": "ten", "max_pixels": 50_000_000}
+        rows = [row for row, _ in predict.predictions(loaded, named, **options)]
+    assert [(row.name, row.error) for row in rows] == [(path, "") for path in paths]
+    found = np.array([list(row.probabilities.values()) for row in rows], np.float32)
     np.testing.assert_array_equal(found, _of_records(loaded, data_dir, manifest))
     assert len(np.unique(found)) > 4, "the pictures must matter"
 
@@ -169,11 +186,15 @@ def test_predict_writes_a_row_for_each_picture_also_for_the_broken(
     assert sum(result["classes"].values()) == PICTURES
     with output.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["file", "class", "probability", "cat", "dog", "error"]
+    assert list(rows[0]) == ["file", "class", "probability", "cat", "dog", "error", "truth"]
     assert [row["file"] for row in rows] == sorted(row["file"] for row in rows)
     broken = [row for row in rows if row["error"]]
     assert len(broken) == 2
     assert {row["class"] for row in broken} == {""}
+    assert all(Path(row["file"]).name.startswith(f"{row['truth']}.") for row in rows)
+    right = sum(row["class"] == row["truth"] for row in rows)
+    assert (result["known"], result["correct"]) == (PICTURES, right)
+    assert result["accuracy"] == right / PICTURES
     for row in rows:
         if not row["error"]:
             assert float(row["cat"]) + float(row["dog"]) == pytest.approx(1.0, abs=2e-6)
@@ -196,7 +217,10 @@ def test_predict_reads_files_and_zips_alike(folder: Path, tmp_path: Path, run: A
     with output.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows[1]["file"] == f"{tmp_path / 'some.zip'}/deep/=dog.JPG"
-    assert {**rows[0], "file": ""} == {**rows[1], "file": ""}
+    # The zip's member is called =dog.JPG, which tells no class.
+    assert (rows[0]["truth"], rows[1]["truth"], result["known"]) == ("dog", "", 1)
+    same = {"file": "", "truth": ""}
+    assert rows[0] | same == rows[1] | same
 
 
 def _final_variables(model_dir: Path) -> dict[str, NDArray[np.float32]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from catdog.errors import NumericError
+from catdog.errors import NumericError, UsageError
 from catdog.evaluators._evaluator import Evaluator
 from catdog.schedules._schedule import Schedule
 from catdog.training import checkpoints
@@ -52,6 +52,7 @@ class Loop:
       schedule: the learning rates.
       model_dir: where checkpoints go.
       about: what every checkpoint carries beside the progress.
+      total_steps: of the whole run; the last epoch may be cut short.
       on_steps: gets one record for each step, after each call of several steps.
       on_epoch: gets the records of all epochs, after each.
     """
@@ -64,7 +65,7 @@ class Loop:
     schedule: Schedule
     model_dir: Path
     about: Record
-    epochs: int
+    total_steps: int
     steps_per_epoch: int
     steps_per_call: int
     on_steps: Callable[[list[Record]], None]
@@ -72,6 +73,8 @@ class Loop:
 
     def train(self, progress: Progress) -> Progress:
         """Trains from `progress` to the last epoch; a checkpoint is saved after each.
+
+        Validation and the best checkpoint are of the averaged weights where there are any.
 
         Raises:
           NumericError: a loss is NaN or infinite; no checkpoint is saved from then on.
@@ -81,10 +84,11 @@ class Loop:
         if progress.history:
             self.on_epoch(progress.history)  # what was written after the checkpoint may be missing
         iterator = self.make_iterator(progress.epoch * self.steps_per_epoch)
-        while progress.epoch < self.epochs:
+        while progress.epoch * self.steps_per_epoch < self.total_steps:
             record = self._train_epoch(progress.epoch, iterator)
             started = time.monotonic()
-            scores = self.validate()
+            with self.steps.averaged():
+                scores = self.validate()
             record |= {f"validation_{name}": score for name, score in scores.items()}
             record["validation_seconds"] = round(time.monotonic() - started, 2)
             progress = self._close_epoch(progress, record, scores)
@@ -95,7 +99,8 @@ class Loop:
         results: list[StepResults] = []
         all_rates: list[float] = []
         started = time.monotonic()
-        first, last = epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch
+        first = epoch * self.steps_per_epoch
+        last = min(first + self.steps_per_epoch, self.total_steps)
         while first < last:
             count = min(self.steps_per_call, last - first)
             rates = np.array([self.schedule.rate(first + i) for i in range(count)], np.float32)
@@ -131,6 +136,11 @@ class Loop:
     ) -> Progress:
         """Judges the epoch, tells the schedule, saves last and, where it is one, best."""
         score = scores.get(self.score_name)
+        if score is not None and math.isnan(score):
+            raise UsageError(
+                f"--evaluator={self.score_name} has no value for these validation examples (do "
+                "they have every class?); choose another evaluator or split"
+            )
         best = self.evaluator.worst_score if progress.best_score is None else progress.best_score
         improved = score is None or self.evaluator.is_better(score, best)
         self.schedule.end_epoch(improved=improved)
@@ -153,7 +163,8 @@ class Loop:
                 for name, variable in self.steps.variables.items()
                 if name.startswith("weights/")
             }
-            checkpoints.save(folder, "best", done, weights, about, keep=1)
+            with self.steps.averaged():
+                checkpoints.save(folder, "best", done, weights, about, keep=1)
         checkpoints.save(folder, "last", done, self.steps.variables, about, keep=2)
         return progress
 

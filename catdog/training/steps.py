@@ -1,5 +1,6 @@
-"""The training step: the only place where gradients are taken and weights change."""
+"""The training step: the only place where gradients are taken."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,11 +10,7 @@ from numpy.typing import NDArray
 
 from catdog.optimizers._optimizer import Optimizer
 from catdog.training import objective
-
-# float16 only: the loss is multiplied so that small gradients survive, as in Micikevicius et al.,
-# Mixed precision training, ICLR 2018. Start, growth interval and factors are those of that paper.
-_FIRST_SCALE = 2.0**15
-_GROWTH_STEPS = 2000
+from catdog.training.updates import UpdateRules, Updates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +18,8 @@ class StepResults:
     """What a call of `TrainSteps` measured; all arrays have one entry for each step.
 
     Attributes:
-      cross_entropies: mean over the examples of the batch, with label smoothing.
+      cross_entropies: mean over the examples of the batch, with label smoothing, mixing and
+        class weights as it is minimised.
       correct: examples whose most probable class was right, dropout and augmentation on.
       examples: examples in the batch without padding.
       l2: weight_decay · Σ w²/2 before the first of the steps.
@@ -37,7 +35,13 @@ class StepResults:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a step computes; the fields are those of the training config."""
+    """How a step computes; the fields are those of the training config.
+
+    Attributes:
+      dropout_key: of the dropout masks, beside the step's number.
+      accumulate_steps: parts that each replica's batch is computed in, one after the other.
+      class_weights: a factor for the loss of each class; none for all alike.
+    """
 
     batch_size: int
     weight_decay: float
@@ -46,6 +50,21 @@ class Settings:
     dropout_key: int
     loss_scaling: bool
     xla: bool
+    clip_norm: float = 0.0
+    ema_decay: float = 0.0
+    accumulate_steps: int = 1
+    class_weights: tuple[float, ...] = ()
+
+    @property
+    def update_rules(self) -> UpdateRules:
+        """The settings of the updates."""
+        return UpdateRules(
+            weight_decay=self.weight_decay,
+            decay_biases=self.decay_biases,
+            clip_norm=self.clip_norm,
+            ema_decay=self.ema_decay,
+            loss_scaling=self.loss_scaling,
+        )
 
 
 class TrainSteps:
@@ -54,114 +73,75 @@ class TrainSteps:
     Build it inside `strategy.scope()`, with a model that has been called once.
 
     Attributes:
-      variables: {name: tf.Variable} of all that training changes: weights, slots and, with
-        float16, the loss scale.
+      variables: {name: tf.Variable} of all that training changes; see `Updates`.
     """
 
     def __init__(
         self, model: Any, optimizer: Optimizer, strategy: tf.distribute.Strategy, settings: Settings
     ) -> None:
         self._model = model
-        self._optimizer = optimizer
         self._strategy = strategy
         self._settings = settings
         self._longest = 0
-        weights = {weight.path.partition("/")[2]: weight.value for weight in _trainable(model)}
-        others = {w.path.partition("/")[2]: w.value for w in model.non_trainable_weights}
-        self._weights = list(weights.values())
-        self._slots = [
-            tuple(
-                tf.Variable(tf.zeros_like(weight), trainable=False, name=slot)
-                for slot in optimizer.slot_names
-            )
-            for weight in self._weights
-        ]
-        self._decayed = [
-            objective.is_decayed(weight.shape, decay_biases=settings.decay_biases)
-            for weight in self._weights
-        ]
-        self.variables: dict[str, Any] = {
-            f"weights/{name}": value for name, value in (weights | others).items()
-        }
-        for name, slots in zip(weights, self._slots, strict=True):
-            for slot_name, slot in zip(optimizer.slot_names, slots, strict=True):
-                self.variables[f"{slot_name}/{name}"] = slot
-        if settings.loss_scaling:
-            self._scale = tf.Variable(_FIRST_SCALE, trainable=False, name="loss_scale")
-            self._good_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="good_steps")
-            self.variables |= {"loss_scale": self._scale, "good_steps": self._good_steps}
+        self._updates = Updates(model, optimizer, strategy, settings.update_rules)
+        self.variables: dict[str, Any] = self._updates.variables
         self._forward_backward = tf.function(
             self._replica_step, jit_compile=True if settings.xla else None
         )
 
-    def _replica_step(self, batch: dict[str, Any], step: Any) -> tuple[Any, ...]:
-        """Gradients and sums of one replica's part of the batch."""
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Inside of it the model has the averages of its weights, where there are any."""
+        return self._updates.averaged()
+
+    def _part(self, batch: dict[str, Any], step: Any, first_row: Any) -> tuple[list[Any], Any]:
+        """Gradients and sums of the rows of the whole batch that begin with `first_row`."""
         settings = self._settings
-        seed = tf.stack([tf.constant(settings.dropout_key, tf.int64), step])
+        place = [settings.dropout_key, step, first_row, settings.batch_size]
+        seed = tf.stack([tf.cast(number, tf.int64) for number in place])
         with tf.GradientTape() as tape:
             logits = self._model(batch["images"], seed=seed)
             losses = objective.cross_entropies(
-                batch["labels"], logits, label_smoothing=settings.label_smoothing
+                batch["targets"], logits, label_smoothing=settings.label_smoothing
             )
-            loss = tf.reduce_sum(losses * batch["weights"]) / settings.batch_size
-            scaled = loss * self._scale if settings.loss_scaling else loss
-        gradients = tape.gradient(scaled, self._weights)
+            weights = objective.example_weights(
+                batch["weights"], batch["targets"], settings.class_weights
+            )
+            loss = tf.reduce_sum(losses * weights) / settings.batch_size
+            scaled = loss * self._updates.scale
+        gradients = tape.gradient(scaled, self._updates.weights)
         right = tf.argmax(logits, axis=1, output_type=tf.int32) == batch["labels"]
         correct = tf.reduce_sum(tf.cast(right, tf.float32) * batch["weights"])
         return gradients, tf.stack([loss, correct, tf.reduce_sum(batch["weights"])])
 
-    def _apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:
-        """Changes weights and slots on every replica, from gradients that are already summed."""
-        if self._settings.loss_scaling:
-            finite, scale = self._finite_and_rescaled(gradients)
-        for weight, gradient, slots, decayed in zip(
-            self._weights, gradients, self._slots, self._decayed, strict=True
-        ):
+    def _replica_step(self, batch: dict[str, Any], step: Any) -> tuple[list[Any], Any]:
+        """Gradients and sums of one replica's part of the batch."""
+        parts = self._settings.accumulate_steps
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+        rows = self._settings.batch_size // self._strategy.num_replicas_in_sync // parts
+        first_row = replica * rows * parts
+        if parts == 1:
+            return self._part(batch, step, first_row)
 
-            def assign(weight: Any, gradient: Any, *slots: Any, decayed: bool = decayed) -> Any:
-                gradient = tf.cast(gradient, tf.float32)
-                if self._settings.loss_scaling:
-                    gradient /= scale
-                if decayed:
-                    gradient += self._settings.weight_decay * weight
-                new_weight, new_slots = self._optimizer.update(
-                    weight, gradient, slots, learning_rate=learning_rate, step=step
-                )
-                if self._settings.loss_scaling:
-                    new_weight = tf.where(finite, new_weight, weight)
-                    new_slots = tuple(
-                        tf.where(finite, n, o) for n, o in zip(new_slots, slots, strict=True)
-                    )
-                return tf.group(
-                    weight.assign(new_weight),
-                    *[slot.assign(new) for slot, new in zip(slots, new_slots, strict=True)],
-                )
+        def add(done: Any, gradients: list[Any], sums: Any) -> tuple[Any, list[Any], Any]:
+            own = {k: tf.reshape(v, [parts, rows, *v.shape[1:]])[done] for k, v in batch.items()}
+            more, new_sums = self._part(own, step, first_row + done * rows)
+            return done + 1, [a + b for a, b in zip(gradients, more, strict=True)], sums + new_sums
 
-            self._strategy.extended.update(weight, assign, args=(gradient, *slots))
-
-    def _finite_and_rescaled(self, gradients: list[Any]) -> tuple[Any, Any]:
-        """Whether all gradients are finite, and the scale that they were multiplied with.
-
-        The next scale is half of it if they are not, and twice of it after a while.
-        """
-        first = [self._strategy.experimental_local_results(g)[0] for g in gradients]
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in first])
-        scale = tf.convert_to_tensor(self._scale)
-        good = tf.where(finite, self._good_steps + 1, 0)
-        grown = good >= _GROWTH_STEPS
-        self._scale.assign(
-            tf.where(finite, tf.where(grown, scale * 2.0, scale), tf.maximum(scale * 0.5, 1.0))
+        _, gradients, sums = tf.while_loop(
+            lambda done, gradients, sums: done < parts,
+            add,
+            (0, [tf.zeros_like(weight) for weight in self._updates.weights], tf.zeros([3])),
+            parallel_iterations=1,  # one part in memory at a time is what this is for
         )
-        self._good_steps.assign(tf.where(grown, tf.zeros_like(good), good))
-        return finite, scale
+        return gradients, sums
 
     def _one_step(self, batch: Any, learning_rate: Any, step: Any) -> Any:
         """float32 [3]: cross-entropy, correct, examples, summed over all replicas."""
         per_replica, sums = self._strategy.run(self._forward_backward, args=(batch, step))
         gradients = self._strategy.extended.batch_reduce_to(
-            tf.distribute.ReduceOp.SUM, list(zip(per_replica, self._weights, strict=True))
+            tf.distribute.ReduceOp.SUM, list(zip(per_replica, self._updates.weights, strict=True))
         )
-        self._apply(gradients, learning_rate, step)
+        self._updates.apply(gradients, learning_rate, step)
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     @tf.function
@@ -170,9 +150,7 @@ class TrainSteps:
     ) -> tuple[Any, ...]:
         sums = tf.TensorArray(tf.float32, size=count, element_shape=[3])
         waited = tf.constant(0.0, tf.float64)
-        l2 = self._settings.weight_decay * objective.half_squares(
-            [w for w, decayed in zip(self._weights, self._decayed, strict=True) if decayed]
-        )
+        l2 = self._updates.l2()
         for place in tf.range(count):
             asked = tf.timestamp()
             batch = next(iterator)
@@ -198,9 +176,3 @@ class TrainSteps:
         examples = sums[:, 2]
         means = sums[:, 0] * self._settings.batch_size / examples
         return StepResults(means, sums[:, 1], examples, float(l2), float(waited))
-
-
-def _trainable(model: Any) -> list[Any]:
-    if not model.trainable_variables:
-        raise ValueError("the model has no weights yet: call it once before training")
-    return list(model.trainable_variables)

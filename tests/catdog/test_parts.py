@@ -20,6 +20,11 @@ DESCRIPTION = {
     "mean": [1.0, 2.0, 3.0],
     "std": [4.0, 5.0, 6.0],
 }
+STATISTICS = schema.Statistics(
+    mean=(100.0, 90.0, 80.0),
+    std=(20.0, 10.0, 5.0),
+    covariance=((400.0, 90.0, 40.0), (90.0, 100.0, 20.0), (40.0, 20.0, 25.0)),
+)
 
 
 def test_options_reach_the_constructors() -> None:
@@ -47,9 +52,28 @@ def test_what_has_a_flag_of_its_own_is_no_option(reserved: str) -> None:
         )
 
 
+def test_class_weights_are_balanced_or_given_by_name() -> None:
+    names, counts = ("cat", "dog=wolf"), (30, 10)
+    assert parts.class_weights((), names, counts) == ()
+    balanced = parts.class_weights(("balanced",), names, counts)
+    assert balanced == (40 / (2 * 30), 40 / (2 * 10))
+    assert sum(n * w for n, w in zip(counts, balanced, strict=True)) == pytest.approx(40)
+    given = parts.class_weights(("dog=wolf=2.5", "cat=1"), names, counts)
+    assert given == (1.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["cat=1", "cat=1,dog=2,dog=2", "cat=1,fox=1", "cat=0,dog=1", "cat=x,dog=1", "cat=nan,dog=1"],
+)
+def test_wrong_class_weights_are_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="--class_weights is balanced, or NAME=FACTOR"):
+        parts.class_weights(tuple(given.split(",")), ("cat", "dog"), (1, 1))
+
+
 def test_augmentation_options_go_to_the_one_they_name() -> None:
     (made,) = parts.make_augmentations(
-        ("random_resized_crop",), ("random_resized_crop.aspect_max=1",), 227
+        ("random_resized_crop",), ("random_resized_crop.aspect_max=1",), 227, STATISTICS
     )
     box = made.crop_box(256, tf.constant([1, 2], tf.int64)).numpy()
     assert made.image_size == 227
@@ -76,7 +100,7 @@ def test_wrong_augmentations_are_refused(
     names: tuple[str, ...], options: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        parts.make_augmentations(names, options, 227)
+        parts.make_augmentations(names, options, 227, STATISTICS)
 
 
 def test_a_list_that_does_not_begin_with_a_cut_is_refused(
@@ -87,7 +111,29 @@ def test_a_list_that_does_not_begin_with_a_cut_is_refused(
 
     monkeypatch.setattr(parts.registry, "find", lambda room, name, contract: Colour)
     with pytest.raises(UsageError, match="the first --augmentation cuts"):
-        parts.make_augmentations(("colour",), (), 227)
+        parts.make_augmentations(("colour",), (), 227, STATISTICS)
+
+
+def test_an_augmentation_is_given_the_pixel_statistics_that_its_constructor_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Given(Augmentation):
+        def __init__(
+            self, *, image_size: int, std: tuple[float, ...], covariance: Any, scale: float = 1.0
+        ) -> None:
+            super().__init__(image_size=image_size)
+            self.given = std, covariance, scale
+
+        def crop_box(self, stored_size: int, seed: Any) -> Any:
+            return tf.constant([0, 0, stored_size, stored_size])
+
+    monkeypatch.setattr(parts.registry, "find", lambda room, name, contract: Given)
+    (made,) = parts.make_augmentations(("given",), ("given.scale=2",), 9, STATISTICS)
+    assert made.image_size == 9
+    assert getattr(made, "given") == (STATISTICS.std, STATISTICS.covariance, 2.0)  # noqa: B009
+    for reserved in ("std=1", "mean=1", "image_size=1"):
+        with pytest.raises(UsageError, match=r"has no option .*; its options: scale$"):
+            parts.make_augmentations(("given",), (f"given.{reserved}",), 9, STATISTICS)
 
 
 def test_weights_are_named_by_layer_and_part() -> None:

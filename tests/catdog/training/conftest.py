@@ -25,14 +25,14 @@ class TinyNet(keras.Model):
 
     image_size = 4
 
-    def __init__(self, dtype: str = "float32") -> None:
+    def __init__(self, dtype: str = "float32", dropout: float = 0.5) -> None:
         super().__init__(name="tiny", dtype=dtype)
         options: Any = {"initial_bias": 0.1, "dtype": dtype}
         self.flatten = keras.layers.Flatten(dtype=dtype)
         self.fc1 = _layers.fc_layer(
             "fc1", 6, initial_weights=_layers.fan_in_normal(2.0, 1), **options
         )
-        self.dropout = _layers.Dropout(0.5, salt=1, dtype=dtype, name="dropout")
+        self.dropout = _layers.Dropout(dropout, salt=1, dtype=dtype, name="dropout")
         self.fc2 = _layers.fc_layer(
             "fc2", 2, initial_weights=_layers.fan_in_normal(2.0, 2), activation=None, **options
         )
@@ -80,6 +80,7 @@ def tiny_examples() -> Callable[..., Examples]:
         return {
             "images": images.astype(np.uint8),
             "labels": labels.astype(np.int32),
+            "targets": np.eye(2, dtype=np.float32)[labels],
             "ids": np.arange(count),
             "weights": np.ones(count, np.float32),
         }
@@ -91,7 +92,14 @@ def tiny_examples() -> Callable[..., Examples]:
 def make_tiny() -> Callable[..., Tiny]:
     """`make_tiny(devices=…, dtype=…, weight_decay=…)`: a new network with the same weights."""
 
-    def make(*, devices: tuple[str, ...] = (), dtype: str = "float32", **settings: Any) -> Tiny:
+    def make(
+        *,
+        devices: tuple[str, ...] = (),
+        dtype: str = "float32",
+        optimizer: Any = None,
+        dropout: float = 0.5,
+        **settings: Any,
+    ) -> Tiny:
         strategy = distribution.make_strategy(devices)
         chosen = {
             "batch_size": BATCH_SIZE,
@@ -103,9 +111,9 @@ def make_tiny() -> Callable[..., Tiny]:
             "xla": False,
         } | settings
         with strategy.scope():
-            model = TinyNet(dtype)
+            model = TinyNet(dtype, dropout)
             model(tf.zeros([1, 4, 4, 3], tf.uint8))
-            steps = TrainSteps(model, Momentum(), strategy, Settings(**chosen))
+            steps = TrainSteps(model, optimizer or Momentum(), strategy, Settings(**chosen))
         return Tiny(model, steps, strategy)
 
     return make

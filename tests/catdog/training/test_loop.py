@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from catdog.errors import UsageError
 from catdog.evaluators.accuracy import Accuracy
 from catdog.evaluators.log_loss import LogLoss
 from catdog.schedules.plateau import Plateau
@@ -43,6 +45,13 @@ def killer(when: int) -> Callable[[int], None]:
     return kill
 
 
+JUDGED: dict[str, Any] = {"evaluator": Accuracy(), "score_name": "accuracy"}
+
+
+def _schedule() -> Plateau:
+    return Plateau(learning_rate=0.1, total_steps=20, steps_per_epoch=STEPS, patience=0)
+
+
 Start = Callable[..., tuple[Progress, dict[str, Any]]]
 
 
@@ -60,14 +69,16 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
         at_epoch: Callable[[int], None] = never,
         per_call: int = 2,
         validated: bool = True,
+        scores: tuple[float, ...] = SCORES,
+        total_steps: int = EPOCHS * STEPS,
+        **settings: Any,
     ) -> tuple[Progress, dict[str, Any]]:
-        tiny = make_tiny()
+        tiny = make_tiny(**settings)
         progress = Progress(0, None, 0, {}, [])
-        found = checkpoints.of_kind(folder / "checkpoints", "last")
-        if found:
-            progress = Progress(**checkpoints.read_about(found[-1])["progress"])
-            checkpoints.restore(found[-1], tiny.steps.variables)
-        scores = iter(SCORES[progress.epoch :])
+        for last in checkpoints.of_kind(folder / "checkpoints", "last")[-1:]:
+            progress = Progress(**checkpoints.read_about(last)["progress"])
+            checkpoints.restore(last, tiny.steps.variables)
+        left = iter(scores[progress.epoch :])
         journal = Journal(folder, start_step=progress.epoch * STEPS)
 
         def on_steps(records: list[dict[str, Any]]) -> None:
@@ -81,13 +92,12 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
         loop = Loop(
             steps=tiny.steps,
             make_iterator=lambda step: tiny.iterator(examples, step),
-            validate=lambda: {"accuracy": next(scores), "log_loss": 0.5} if validated else {},
-            evaluator=Accuracy(),
-            score_name="accuracy",
-            schedule=Plateau(learning_rate=0.1, total_steps=20, steps_per_epoch=5, patience=0),
+            validate=lambda: {"accuracy": next(left), "log_loss": 0.5} if validated else {},
+            **JUDGED,
+            schedule=_schedule(),
             model_dir=folder,
             about=ABOUT,
-            epochs=EPOCHS,
+            total_steps=total_steps,
             steps_per_epoch=STEPS,
             steps_per_call=per_call,
             on_steps=on_steps,
@@ -199,10 +209,54 @@ def test_every_step_and_epoch_is_recorded_once_with_its_examples(
         assert record["examples"] == 37
 
 
+def test_a_score_without_a_value_ends_the_run(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--evaluator=accuracy has no value"):
+        start(tmp_path, scores=(0.5, float("nan")))
+    assert [path.name for path in (tmp_path / "checkpoints").glob("best-*")] == ["best-000001"]
+
+
 def test_without_validation_the_newest_epoch_is_the_best(start: Start, tmp_path: Path) -> None:
     progress, _ = start(tmp_path, validated=False)
     assert (progress.best_epoch, progress.best_score) == (EPOCHS, None)
     assert checkpoints.find(tmp_path, "best").name == "best-000004"
+
+
+def test_a_run_of_fewer_steps_ends_inside_an_epoch_and_is_done_when_resumed(
+    start: Start, tmp_path: Path
+) -> None:
+    progress, values = start(tmp_path, total_steps=STEPS + 2)
+    assert [record["examples"] for record in progress.history] == [37, 16]
+    assert len(_lines(tmp_path / "metrics.jsonl")) == STEPS + 2
+    assert "validation_accuracy" in progress.history[-1]
+    again, same = start(tmp_path, total_steps=STEPS + 2)
+    assert again == progress
+    np.testing.assert_array_equal(same["weights/fc1/kernel"], values["weights/fc1/kernel"])
+
+
+def test_best_holds_the_averaged_weights_and_last_both(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        start(tmp_path, at_epoch=killer(2), ema_decay=0.9)
+    shapes = {"weights/fc1/kernel": [48, 6]}
+    shapes["ema/fc1/kernel"] = [48, 6]
+    last = {name: tf.Variable(tf.zeros(shape)) for name, shape in shapes.items()}
+    checkpoints.restore(checkpoints.find(tmp_path, "last"), last)
+    best = {"weights/fc1/kernel": tf.Variable(tf.zeros([48, 6]))}
+    checkpoints.restore(checkpoints.find(tmp_path, "best"), best)
+    found = best["weights/fc1/kernel"].numpy()
+    np.testing.assert_array_equal(found, last["ema/fc1/kernel"])
+    assert np.abs(found - last["weights/fc1/kernel"].numpy()).max() > 0
+
+
+def test_a_resumed_run_with_averages_ends_as_an_undisturbed_one(
+    start: Start, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    undisturbed = start(one, ema_decay=0.9)
+    with pytest.raises(Stopped):
+        start(other, at_step=killer(8), ema_decay=0.9)
+    _assert_same_end(undisturbed, start(other, ema_decay=0.9), (one, other))
 
 
 def test_scores_are_asked_of_each_evaluator() -> None:

@@ -1,0 +1,96 @@
+"""A run starts from another one's weights, whatever its classes, and from no other model's."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from catdog import resume, schema, warm_start
+from catdog.errors import MismatchError, UsageError
+from catdog.training import checkpoints
+
+STATISTICS = schema.Statistics((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), ((1.0,) * 3,) * 3)
+
+
+def _about(classes: int, name: str = "alexnet", init_from: str = "") -> dict[str, Any]:
+    return {
+        "config": {"init_from": init_from},
+        "data_fingerprint": "0",
+        "model": {"name": name, "num_classes": classes, "mean": [7.0] * 3, "std": [8.0] * 3},
+        "class_names": [str(number) for number in range(classes)],
+        "preparation": {},
+    }
+
+
+def _variables(classes: int, value: float, *, units: int = 4) -> dict[str, tf.Variable]:
+    shapes = {"fc7/kernel": (2, units), "fc8/kernel": (units, classes), "fc8/bias": (classes,)}
+    kinds = ("weights", "velocity", "ema")
+    return {
+        f"{kind}/{name}": tf.Variable(tf.fill(shape, value))
+        for kind in kinds
+        for name, shape in shapes.items()
+    }
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A run of two classes whose best weights are all 5."""
+    weights = {k: v for k, v in _variables(2, 5.0).items() if k.startswith("weights/")}
+    checkpoints.save(tmp_path / "checkpoints", "best", 3, weights, _about(2), keep=1)
+    return tmp_path
+
+
+def _values(variables: dict[str, tf.Variable]) -> dict[str, set[float]]:
+    return {name: set(np.ravel(variable.numpy()).tolist()) for name, variable in variables.items()}
+
+
+@pytest.mark.parametrize("which", ["run", "checkpoint"])
+def test_weights_and_averages_are_those_of_the_source_and_slots_are_not(
+    source: Path, tmp_path_factory: pytest.TempPathFactory, which: str
+) -> None:
+    named = source if which == "run" else source / "checkpoints/best-000003"
+    variables = _variables(2, 1.0)
+    progress = resume.start(
+        tmp_path_factory.mktemp("new"), _about(2, init_from=str(named)), variables
+    )
+    assert progress.epoch == 0
+    for name, values in _values(variables).items():
+        assert values == ({1.0} if name.startswith("velocity") else {5.0}), name
+
+
+def test_other_classes_are_learned_anew(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = _variables(3, 1.0)
+    warm_start.fill(warm_start.checkpoint_of(str(source)), variables, _about(3))
+    values = _values(variables)
+    assert values["weights/fc7/kernel"] == values["ema/fc7/kernel"] == {5.0}
+    assert values["weights/fc8/kernel"] == values["ema/fc8/bias"] == {1.0}
+    assert "weights/fc8/bias, weights/fc8/kernel learned anew" in capsys.readouterr().err
+
+
+def test_another_model_or_width_is_a_mismatch(source: Path) -> None:
+    checkpoint = warm_start.checkpoint_of(str(source))
+    with pytest.raises(MismatchError, match="holds the model alexnet, this run trains resnet"):
+        warm_start.fill(checkpoint, _variables(2, 1.0), _about(2, "resnet"))
+    with pytest.raises(MismatchError, match=r"fc\d/kernel has shape"):
+        warm_start.fill(checkpoint, _variables(3, 1.0, units=6), _about(3))
+
+
+def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(UsageError, match="--init_from must be a run's folder"):
+            warm_start.checkpoint_of(str(folder))
+
+
+def test_the_input_is_scaled_as_the_weights_are_used_to(source: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    own = {"mean": [1.0, 2.0, 3.0], "std": [4.0, 5.0, 6.0]}
+    inherited = {"mean": [7.0] * 3, "std": [8.0] * 3}
+    assert warm_start.input_statistics(new, "", STATISTICS) == own
+    assert warm_start.input_statistics(new, str(source), STATISTICS) == inherited
+    saved = _about(2) | {"progress": {}}
+    checkpoints.save(new / "checkpoints", "last", 1, {"w": tf.Variable(1.0)}, saved, keep=2)
+    assert warm_start.input_statistics(new, "gone by now", STATISTICS) == inherited
+    (new / "checkpoints/last-000001/about.json").write_text("{")
+    assert warm_start.input_statistics(new, "", STATISTICS) == own
