@@ -1,8 +1,10 @@
 """Scores a trained model on a split of any data set with the same classes.
 
 python -m catdog.evaluate --data_dir=DATA --model_dir=RUN --split=validation --views=ten
+python -m catdog.evaluate --data_dir=DATA --model_dir=RUN --evaluators=accuracy,auc
 """
 
+import math
 from typing import Any
 
 from catdog import cli, schema
@@ -11,7 +13,7 @@ from catdog.training import checkpoints
 
 
 def main(config: EvaluateConfig) -> dict[str, Any]:
-    """The scores of the checkpoint on the split."""
+    """The scores of the checkpoint on the split; None for one that has no value there."""
     data_dir = cli.existing_folder(config.data_dir, "data_dir")
     model_dir = cli.existing_folder(config.model_dir, "model_dir")
     manifest = schema.read_checked(data_dir, [config.split])
@@ -24,6 +26,7 @@ def main(config: EvaluateConfig) -> dict[str, Any]:
     from catdog.training import distribution, loop
     from catdog.training.predict import Predictions, Predictor
 
+    evaluators = parts.make_evaluators(config.evaluators, config.evaluator_option)
     loaded = parts.load_model(checkpoint, devices=config.devices, precision_name=config.precision)
     model_labels = parts.same_classes(loaded.class_names, manifest.class_names)
     parts.check_image_size(loaded.model, manifest)
@@ -31,14 +34,13 @@ def main(config: EvaluateConfig) -> dict[str, Any]:
     predictor = Predictor(loaded.model, loaded.strategy, views.find(config.views))
     predictions = parts.predict_split(predictor, data_dir, manifest, config.split, slice_=slice_)
     renamed = Predictions(np.array(model_labels)[predictions.labels], predictions.probabilities)
-    scores = loop.scores_of(
-        renamed, {name: parts.make_evaluator(name) for name in ("accuracy", "log_loss")}
-    )
+    scores = loop.scores_of(renamed, evaluators)
     return {
         "split": config.split,
         "views": config.views,
         "examples": len(predictions.labels),
-        **scores,
+        # AUC, for one, has no value where a class is missing; JSON knows no NaN.
+        **{name: score if math.isfinite(score) else None for name, score in scores.items()},
         "checkpoint": str(loaded.checkpoint),
     }
 

@@ -77,6 +77,12 @@ MISTAKES: dict[str, Mistake] = {
     "unknown checkpoint": (EVALUATE, TO_EVALUATE + " --checkpoint=newest", 2, "best, last or"),
     "no such split": (EVALUATE, TO_EVALUATE + " --split=test", 2, "train, validation"),
     "unknown views": (EVALUATE, TO_EVALUATE + " --views=five", 2, "center"),
+    "no evaluator": (EVALUATE, TO_EVALUATE + " --evaluators=", 2, "at least one name"),
+    "unknown score": (EVALUATE, TO_EVALUATE + " --evaluators=acuracy", 2, "'accuracy'"),
+    "option of no score": (EVALUATE, TO_EVALUATE + " --evaluator_option=top_k.k=3", 2, "log_loss"),
+    "unknown option of a score": (
+        EVALUATE, TO_EVALUATE + " --evaluator_option=accuracy.k=3", 2, "no option 'k'",
+    ),
     "other classes": (EVALUATE, "--data_dir={renamed} --model_dir={model}", 5, "of these classes"),
     "checkpoint damaged": (EVALUATE, "--data_dir={data} --model_dir={damaged}", 4, "use an older"),
     # predicting
@@ -91,6 +97,11 @@ MISTAKES: dict[str, Mistake] = {
     "output is a folder": (
         PREDICT, "--model_dir={model} --output_file={empty} {file}", 2, "must name a file",
     ),
+    "output of an unknown kind": (
+        PREDICT, "--model_dir={model} --output_file={tmp}/p.txt {file}", 2, ".csv or .jsonl",
+    ),
+    "gallery of no PNG": (PREDICT, TO_PREDICT + " --gallery={tmp}/g.jpg {file}", 2, "in .png"),
+    "unknown truth": (PREDICT, TO_PREDICT + " --truth=yes {file}", 2, "auto"),
 }  # fmt: skip
 IN_A_PROCESS = ("misspelt flag", "source empty", "unknown model")
 

@@ -1,5 +1,7 @@
 """Paths become pictures: which ones, in which order, under which names."""
 
+import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -78,3 +80,101 @@ def test_paths_are_checked_before_anything_is_read(tmp_path: Path) -> None:
         pictures.check_paths([])
     with pytest.raises(UsageError, match=r"there is no file or folder 'nowhere\.jpg'"):
         pictures.check_paths([str(tmp_path), "nowhere.jpg"])
+
+
+def _names(paths: list[str], lines: bytes) -> list[tuple[str, bytes | str]]:
+    """(name, content or what went wrong) of each picture."""
+    found: list[tuple[str, bytes | str]] = []
+    with pictures.open_pictures(paths, names=io.BytesIO(lines)) as named:
+        for name, read in named:
+            try:
+                found.append((name, read()))
+            except InputError as error:
+                found.append((name, str(error)))
+    return found
+
+
+def test_a_dash_reads_files_folders_and_zips_from_lines(tmp_path: Path) -> None:
+    _tree(tmp_path / "f")
+    (tmp_path / "caf\udce9 .png").write_bytes(b"odd")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as file:
+        file.writestr("m.png", b"member")
+    single = f"{tmp_path}/f/notes.txt"
+    lines = f"{tmp_path}/f/deep\n\n  \n{tmp_path}/z.zip\r\n{tmp_path}/caf\udce9 .png"
+    assert _names([single, "-", single], os.fsencode(lines)) == [
+        (single, b"notes.txt"),
+        (f"{tmp_path}/f/deep/er/c.webp", b"deep/er/c.webp"),
+        (f"{tmp_path}/z.zip/m.png", b"member"),
+        (f"{tmp_path}/caf\udce9 .png", b"odd"),
+        (single, b"notes.txt"),
+    ]
+    pictures.check_paths(["-"])
+
+
+def test_a_line_that_cannot_be_read_does_not_stop_those_after_it(tmp_path: Path) -> None:
+    _tree(tmp_path)
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    lines = f"{tmp_path}/gone.png\n{tmp_path}/bad.zip\n{tmp_path}/a.png\n".encode()
+    gone, bad, sound = _names(["-"], lines)
+    assert gone == (f"{tmp_path}/gone.png", "there is no such file or folder")
+    assert bad[0] == f"{tmp_path}/bad.zip"
+    assert "not a zip that can be read" in str(bad[1])
+    assert sound == (f"{tmp_path}/a.png", b"a.png")
+
+
+def test_a_folder_is_read_in_the_order_of_the_parts_of_its_paths(tmp_path: Path) -> None:
+    names = ["b/1.png", "b.png", "b-c/1.png", "a/z/1.png", "a/z.png", "Z.png", "a/b/c/d.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "a", target_is_directory=True)
+    with pictures.open_pictures([str(tmp_path)]) as named:
+        found = [name for name, _ in named]
+    assert found == [str(tmp_path / name) for name in sorted(names, key=lambda n: n.split("/"))]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _tree(tmp_path)
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert _names([str(tmp_path)], b"") == [
+        (f"{tmp_path}/a.png", b"a.png"),
+        (f"{tmp_path}/b.JPG", b"b.JPG"),
+        (f"{tmp_path}/deep", "cannot be read: Permission denied"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        ("in/cat/7.jpg", "cat"),
+        ("in/dog.7.jpg", "dog"),
+        ("DOG.7.JPG", "dog"),
+        ("all.zip/Cat/1.jpg", "cat"),
+        ("cat.jpg", "cat"),
+        ("cat/cat.1.jpg", "cat"),
+        ("cat/dog.1.jpg", ""),  # two words, none to be trusted
+        ("cat/deeper/1.jpg", ""),
+        ("catalog/1.jpg", ""),
+        ("cats.1.jpg", ""),
+        ("1.jpg", ""),
+        ("/1.jpg", ""),
+        ("red fox/1.jpg", "red fox"),
+        ("Lo\u0308we/1.jpg", "L\u00f6we"),  # as macOS writes it
+        ("fox/1.jpg", "fox"),
+        ("Fox/1.jpg", "Fox"),
+        ("FOX/1.jpg", ""),  # two classes differ in nothing but their case
+    ],
+)
+def test_the_folder_or_the_start_of_the_name_tells_the_class(name: str, truth: str) -> None:
+    known = ["cat", "dog", "red fox", "L\u00f6we", "Fox", "fox"]
+    assert pictures.true_class(name, known) == truth
+    assert pictures.true_class(name, []) == ""
