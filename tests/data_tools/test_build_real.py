@@ -29,6 +29,7 @@ def test_all_12500_of_the_half_set_are_kept(real_data: Path, tmp_path: Path) -> 
         "rejected": 0,
         "passed_over": 0,
         "left_out": 0,
+        "excluded": 0,
         "splits": {"train": 10_000, "validation": 2_500},
     }
     manifest = schema.read_manifest(tmp_path / "data")
