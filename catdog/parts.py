@@ -40,6 +40,22 @@ class LoadedModel:
     checkpoint: Path
 
 
+def _by_name(
+    names: tuple[str, ...], given: tuple[str, ...], flag: str
+) -> dict[str, tuple[str, ...]]:
+    """The `key=value` entries of each name, from the `name.key=value` entries of a flag."""
+    own: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+    for entry in given:
+        name, dot, rest = entry.partition(".")
+        if not dot or name not in own:
+            raise UsageError(
+                f"--{flag} is written name.key=value with a name out of {', '.join(names)}, "
+                f"received {entry!r}"
+            )
+        own[name] += (rest,)
+    return own
+
+
 def make_augmentations(
     names: tuple[str, ...],
     given: tuple[str, ...],
@@ -58,15 +74,7 @@ def make_augmentations(
             "--augmentation needs at least one name: the first cuts the stored picture to the "
             f"model's size; choose from {', '.join(registry.names('catdog.augmentations'))}"
         )
-    own: dict[str, list[str]] = {name: [] for name in names}
-    for entry in given:
-        name, dot, rest = entry.partition(".")
-        if not dot or name not in own:
-            raise UsageError(
-                f"--augmentation_option is written name.key=value with a name out of "
-                f"{', '.join(names)}, received {entry!r}"
-            )
-        own[name].append(rest)
+    own = _by_name(names, given, "augmentation_option")
     reserved = {"image_size": image_size, **vars(statistics)}
     made: list[Augmentation] = []
     for name in names:
@@ -79,7 +87,7 @@ def make_augmentations(
             )
         named = inspect.signature(factory).parameters
         wanted = {key: value for key, value in reserved.items() if key in named}
-        made.append(factory(**wanted, **registry.options(factory, tuple(own[name]), reserved)))
+        made.append(factory(**wanted, **registry.options(factory, own[name], reserved)))
     return made
 
 
@@ -98,16 +106,8 @@ def make_evaluators(names: tuple[str, ...], given: tuple[str, ...]) -> dict[str,
     if not names:
         known = ", ".join(registry.names("catdog.evaluators"))
         raise UsageError(f"--evaluators needs at least one name; choose from {known}")
-    own: dict[str, list[str]] = {name: [] for name in names}
-    for entry in given:
-        name, dot, rest = entry.partition(".")
-        if not dot or name not in own:
-            raise UsageError(
-                f"--evaluator_option is written name.key=value with a name out of "
-                f"{', '.join(names)}, received {entry!r}"
-            )
-        own[name].append(rest)
-    return {name: make_evaluator(name, tuple(options)) for name, options in own.items()}
+    own = _by_name(names, given, "evaluator_option")
+    return {name: make_evaluator(name, options) for name, options in own.items()}
 
 
 def make_optimizer(name: str, given: tuple[str, ...]) -> Optimizer:

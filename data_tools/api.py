@@ -12,8 +12,8 @@ __all__ = ["BuildConfig", "build"]
 def build(config: BuildConfig) -> dict[str, Any]:
     """What was kept, once the data set is in place: the command's result as a dict.
 
-    It says "kept", "rejected", "passed_over" and "left_out" (counts of pictures), "splits" ({name:
-    pictures}) and "output_dir". Progress goes to stderr.
+    It says "kept", "rejected", "passed_over", "left_out" and "excluded" (counts of pictures),
+    "splits" ({name: pictures}) and "output_dir". Progress goes to stderr.
 
     >>> from data_tools.api import BuildConfig, build
     >>> result = build(BuildConfig(source="pictures", output_dir="data"))

@@ -30,7 +30,8 @@ class AlexNet(keras.Model):
         0 elsewhere; both dropouts. Its input is x - mean without a scale, which is what the paper
         feeds, and what its weights are made for: a filter of conv1 sums up 363 pixels of
         deviation 65 or so, and 0.01 · √363 · 65 is a response of about 12. Divided by 255 it
-        would be 0.05, beside biases of 1, and no picture would look unlike another.
+        would be 0.05, beside biases of 1. Even so the biases of 1 drown most of the picture on
+        its way to fc7, and a run may stay at chance for long.
       modern: `fixed` with standardised filters in the convolutions and group normalisation after
         the poolings, where what it has to read is a quarter of what it is before them.
 

@@ -49,7 +49,7 @@ class _Entry:
         return not self.wrong, -self.probability if self.wrong else self.probability, self.place
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def typeface(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which matplotlib carries: it has ✓, ✗ and the letters of many languages."""
     import matplotlib
 
@@ -164,7 +164,7 @@ def _columns(count: int) -> int:
 
 
 def _drawn(entries: list[_Entry], title: str) -> Image.Image:
-    text, large = _font(_TEXT), _font(_TITLE)
+    text, large = typeface(_TEXT), typeface(_TITLE)
     line, title_line = round(_TEXT * _LEADING), round(_TITLE * _LEADING)
     columns = _columns(len(entries))
     rows = -(-len(entries) // columns)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from catdog import files
-from catdog.reports.gallery import _font, shortened
+from catdog.reports.gallery import shortened, typeface
 
 # Pixels.
 _FRAME, _GAP, _MARGIN = 4, 14, 20
@@ -47,7 +47,7 @@ def _fitted(image: NDArray[Any], side: int) -> Image.Image:
 
 def _draw_cell(sheet: Image.Image, corner: tuple[int, int], cell: Cell, side: int) -> None:
     left, top = corner
-    draw, font = ImageDraw.Draw(sheet), _font(_TEXT)
+    draw, font = ImageDraw.Draw(sheet), typeface(_TEXT)
     picture = _fitted(cell.image, side)
     x, y = left + (side - picture.width) // 2, top + (side - picture.height) // 2
     if cell.frame is not None:
@@ -74,7 +74,7 @@ def drawn(
       heading: lines at the top.
       side: pixels of the longer side of each picture.
     """
-    font = _font(_TEXT)
+    font = typeface(_TEXT)
     text = [max(len(cell.lines) for cell in row) * _LINE for row in rows]
     heights = [side + lines + _FRAME + _GAP for lines in text]
     count = max(len(row) for row in rows)

@@ -138,7 +138,7 @@ def test_a_picture_of_another_size_fills_the_same_square(tmp_path: Path) -> None
 
 
 def test_shortened_text_keeps_both_ends_and_its_width() -> None:
-    font = gallery._font(15)
+    font = gallery.typeface(15)
     long = "a very long name of a picture that was taken at the lake.jpeg"
     for width in (40, 80, 236):
         short = gallery.shortened(long, width, font)
@@ -151,7 +151,7 @@ def test_shortened_text_keeps_both_ends_and_its_width() -> None:
 
 
 def test_letters_that_the_font_lacks_are_spelled_out_and_marks_are_not_among_them() -> None:
-    font = gallery._font(15)
+    font = gallery.typeface(15)
     assert gallery._drawable("猫\n\udce9", font) == "\\u732b\\n\\udce9"
     assert gallery._drawable("a\u0308", font) == "ä"
     assert gallery._drawable("✓✗… é", font) == "✓✗… é"
