@@ -19,13 +19,16 @@ DEMO_TRAIN_FLAGS ?= --model_option=width=0.25 --batch_size=32 --epochs=6
 
 .venv: .venv/installed
 
-# Every package is checked against its hash. The project itself is only linked to, and built with
-# the hatchling that is already there, so that nothing unchecked is fetched for it.
+# Every package is checked against its hash, and the lock file names all of them: pip is kept from
+# looking for more, which fails as soon as a newer release of what another package asks for with
+# an extra appears. The project itself is only linked to, and built with the hatchling that is
+# already there, so that nothing unchecked is fetched for it. At last pip checks that nothing lacks.
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "catdog needs Python 3.11, 3.12 or 3.13; none found" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check --quiet
 	touch $@
 
 demo: .venv
