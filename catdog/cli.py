@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 from absl import flags as absl_flags
 
 from catdog import flags
-from catdog.errors import CatdogError, IntegrityError, ResourceError, UsageError
+from catdog.errors import CatdogError, IntegrityError, Preempted, ResourceError, UsageError
 
 Config = TypeVar("Config")
 Element = TypeVar("Element")
@@ -97,19 +97,22 @@ class Meter:
       total: how many steps there will be.
       what: how the line calls them.
       every_seconds: the time between two plain lines.
+      done: how many of the steps were done earlier.
     """
 
-    def __init__(self, total: int, what: str, *, every_seconds: float = 10.0) -> None:
+    def __init__(
+        self, total: int, what: str, *, every_seconds: float = 10.0, done: int = 0
+    ) -> None:
         self._total = total
         self._what = what
         self._every_seconds = every_seconds
-        self._done = 0
+        self._done = self._began_with = done
         self._started = self._said = time.monotonic()
         self._bar: Any = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=what, file=sys.stderr, leave=False)
+            self._bar = tqdm(total=total, initial=done, desc=what, file=sys.stderr, leave=False)
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Counts `count` more steps; `note` is shown behind them."""
@@ -121,7 +124,7 @@ class Meter:
         now = time.monotonic()
         if now - self._said >= self._every_seconds and self._done < self._total:
             self._said = now
-            speed = self._done / (now - self._started)
+            speed = (self._done - self._began_with) / (now - self._started)
             rate = f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
             say(f"{self._what}: {self._done} of {self._total} ({rate}) {note}".rstrip())
 
@@ -220,7 +223,7 @@ def _exit_code(error: BaseException) -> int:
     error = _translated(error)
     if isinstance(error, KeyboardInterrupt):
         say(f"interrupted; {error or 'give the same command to start again'}")
-        return INTERRUPTED
+        return error.exit_code if isinstance(error, Preempted) else INTERRUPTED
     if isinstance(error, CatdogError):
         say(f"error: {' '.join(str(error).split())}")
         return error.exit_code

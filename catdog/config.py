@@ -81,6 +81,21 @@ class TrainConfig:
         "auto: go on from the last checkpoint in model_dir if there is one; never: refuse",
         choices=("auto", "never"),
     )
+    save_every_minutes: float = _option(
+        5.0, "minutes between two saves of the full state; 0: only after epochs", lower=0.0
+    )
+    save_every_steps: int = _option(
+        0, "steps between two saves of the full state; 0: none by steps", lower=0
+    )
+    grace_seconds: float = _option(
+        30.0, "time that a job has to save and leave after SIGTERM or Ctrl-C", lower=1.0
+    )
+    deterministic: bool = _option(
+        False, "the same bits on the same machine, however often the run is interrupted"
+    )
+    max_bad_records: int = _option(
+        0, "training pictures that may be skipped because they cannot be read", lower=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,3 +50,12 @@ class LockedError(CatdogError):
     """A folder that another job is using."""
 
     exit_code = 8
+
+
+class Preempted(KeyboardInterrupt):
+    """The job was told to leave (SIGTERM) and has saved its state.
+
+    It is no CatdogError: like Ctrl-C it must pass through code that handles failures.
+    """
+
+    exit_code = 42

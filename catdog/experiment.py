@@ -9,16 +9,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from catdog import __version__, files, flags, parts, resume, schema, warm_start
+from catdog import __version__, files, flags, listeners, parts, resume, schema, warm_start
 from catdog.config import TrainConfig
-from catdog.data import order, pipeline, views
+from catdog.data import decoder, order, pipeline, views
 from catdog.errors import UsageError
-from catdog.reports.narrator import Narrator
 from catdog.schedules._schedule import Schedule
-from catdog.training import distribution, precision, profiling
-from catdog.training.journal import Journal
-from catdog.training.loop import Loop, Progress, scores_of
+from catdog.signals import Signals
+from catdog.training import distribution, precision
+from catdog.training.loop import Loop, SaveRules, scores_of
 from catdog.training.predict import Predictor
+from catdog.training.progress import Extent
 from catdog.training.steps import Settings, TrainSteps
 
 _DROPOUT = 17  # names the dropout stream of a seed, beside those in order.py
@@ -30,23 +30,24 @@ class Run:
     """A training run, ready to start or to go on.
 
     Attributes:
-      loop: trains from `progress` on.
-      progress: where it starts.
-      evaluate: (split, views) -> split, views, number of examples and every score by name.
+      loop: trains from `start` on.
+      start: where it starts.
+      evaluate: (split, views, check) -> split, views, number of examples and every score by name;
+        calls `check` before each batch.
       weights: {name: tf.Variable} of the model.
       summary: one line about what will be trained, and on what.
     """
 
     loop: Loop
-    progress: Progress
-    evaluate: Callable[[str, str], dict[str, Any]]
+    start: resume.Start
+    evaluate: Callable[[str, str, Callable[[], None]], dict[str, Any]]
     weights: dict[str, Any]
     summary: str
 
 
 def _evaluate_function(
     config: TrainConfig, manifest: schema.Manifest, model: Any, strategy: Any
-) -> Callable[[str, str], dict[str, Any]]:
+) -> Callable[[str, str, Callable[[], None]], dict[str, Any]]:
     """`Run.evaluate`; its compiled steps are kept between calls."""
     evaluators = {name: parts.make_evaluator(name) for name in _REPORTED}
     evaluators[config.evaluator] = parts.make_evaluator(config.evaluator, config.evaluator_option)
@@ -56,7 +57,7 @@ def _evaluate_function(
     }
     slice_ = distribution.slice_of(strategy, config.eval_batch_size)
 
-    def evaluate(split: str, views_name: str) -> dict[str, float]:
+    def evaluate(split: str, views_name: str, check: Callable[[], None]) -> dict[str, Any]:
         predictions = parts.predict_split(
             predictors[views_name],
             Path(config.data_dir),
@@ -64,6 +65,7 @@ def _evaluate_function(
             split,
             slice_=slice_,
             reader_threads=config.reader_threads,
+            check=check,
         )
         scores = scores_of(predictions, evaluators)
         about: dict[str, Any] = {"split": split, "views": views_name}
@@ -83,6 +85,7 @@ def _about(
     return {
         "catdog_version": __version__,
         "order_version": order.ORDER_VERSION,
+        "decoder": decoder.fingerprint(),
         "precision": precision.resolve(config.precision, devices),
         "machine": {
             "devices": list(devices),
@@ -126,6 +129,7 @@ def _make_steps(
         dropout_key=order.derive(_DROPOUT, config.seed) >> 1,
         loss_scaling=chosen == "float16",
         xla=config.xla,
+        longest_call=config.steps_per_call,
         clip_norm=config.clip_norm,
         ema_decay=config.ema_decay,
         accumulate_steps=config.accumulate_steps,
@@ -173,13 +177,13 @@ def _iterator_function(
     return make_iterator
 
 
-def _make_schedule(config: TrainConfig, total_steps: int, steps_per_epoch: int) -> Schedule:
+def _make_schedule(config: TrainConfig, extent: Extent) -> Schedule:
     schedule = parts.make_schedule(
         config.schedule,
         config.schedule_option,
         learning_rate=config.learning_rate,
-        total_steps=total_steps,
-        steps_per_epoch=steps_per_epoch,
+        total_steps=extent.total_steps,
+        steps_per_epoch=extent.steps_per_epoch,
     )
     if schedule.follows_score and not config.validation_split:
         raise UsageError(
@@ -189,32 +193,20 @@ def _make_schedule(config: TrainConfig, total_steps: int, steps_per_epoch: int) 
     return schedule
 
 
-def _listeners(config: TrainConfig, total_steps: int, steps_per_epoch: int) -> list[Any]:
-    """What is told of steps and epochs beside the journal."""
-    epochs = -(-total_steps // steps_per_epoch)
-    listeners: list[Any] = [Narrator(epochs=epochs, steps_per_epoch=steps_per_epoch)]
-    if config.profile_steps:
-        first, last = profiling.parse(config.profile_steps)
-        folder = Path(config.model_dir) / "profile"
-        listeners.append(profiling.Profiler(folder, first=first, last=last))
-    return listeners
-
-
 Records = list[dict[str, Any]]
 
 
-def build(config: TrainConfig, *, on_epoch: Callable[[Records], None]) -> Run:
+def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records], None]) -> Run:
     """The training run that the config describes.
 
     Args:
       config: the settings.
+      signals: asked between two calls of several steps whether to stop or to save.
       on_epoch: called after each epoch with the records of all epochs so far.
     """
     manifest = schema.read_checked(config.data_dir, _splits(config))
-    examples = manifest.split(config.train_split).examples
-    steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
-    total_steps = min(config.epochs * steps_per_epoch, config.limit_steps or sys.maxsize)
-    schedule = _make_schedule(config, total_steps, steps_per_epoch)
+    extent = _extent(config, manifest)
+    schedule = _make_schedule(config, extent)
     evaluator = parts.make_evaluator(config.evaluator, config.evaluator_option)
     strategy = distribution.make_strategy(config.devices)
     about = _about(config, manifest, strategy)
@@ -222,14 +214,13 @@ def build(config: TrainConfig, *, on_epoch: Callable[[Records], None]) -> Run:
     parts.check_image_size(model, manifest)
     make_iterator = _iterator_function(config, manifest, model.image_size, strategy)
     evaluate = _evaluate_function(config, manifest, model, strategy)
-    progress = resume.start(Path(config.model_dir), about, steps.variables)
-    journal = Journal(Path(config.model_dir), start_step=progress.epoch * steps_per_epoch)
-    listeners = _listeners(config, total_steps, steps_per_epoch)
+    start = resume.start(Path(config.model_dir), about, steps.variables, extent)
+    start_step = start.progress.step
 
-    def validate() -> dict[str, float]:
+    def validate(check: Callable[[], None]) -> dict[str, float]:
         if not config.validation_split:
             return {}
-        found = evaluate(config.validation_split, config.validation_views)
+        found = evaluate(config.validation_split, config.validation_views, check)
         return {name: score for name, score in found.items() if isinstance(score, float)}
 
     training = Loop(
@@ -241,23 +232,32 @@ def build(config: TrainConfig, *, on_epoch: Callable[[Records], None]) -> Run:
         schedule=schedule,
         model_dir=Path(config.model_dir),
         about=about,
-        total_steps=total_steps,
-        steps_per_epoch=steps_per_epoch,
+        extent=extent,
         steps_per_call=config.steps_per_call,
-        on_steps=_each(journal.write_steps, *[each.tell_steps for each in listeners]),
-        on_epoch=_each(journal.write_epochs, *[each.tell_epoch for each in listeners], on_epoch),
+        listeners=listeners.listeners(
+            config, manifest, start_step=start_step, extent=extent, on_epoch=on_epoch
+        ),
+        rules=_save_rules(config),
+        signals=signals,
     )
-    return Run(
-        training, progress, evaluate, parts.weights(model), _summary(config, about, examples)
+    summary = _summary(config, about, extent.examples)
+    return Run(training, start, evaluate, parts.weights(model), summary)
+
+
+def _extent(config: TrainConfig, manifest: schema.Manifest) -> Extent:
+    examples = manifest.split(config.train_split).examples
+    steps_per_epoch = pipeline.steps_per_epoch(examples, config.batch_size)
+    total_steps = min(config.epochs * steps_per_epoch, config.limit_steps or sys.maxsize)
+    return Extent(examples, steps_per_epoch, total_steps)
+
+
+def _save_rules(config: TrainConfig) -> SaveRules:
+    return SaveRules(
+        every_minutes=config.save_every_minutes,
+        every_steps=config.save_every_steps,
+        # What is left of the grace is for the save itself.
+        call_seconds=config.grace_seconds / 4,
     )
-
-
-def _each(*functions: Callable[[Records], None]) -> Callable[[Records], None]:
-    def call(records: Records) -> None:
-        for function in functions:
-            function(records)
-
-    return call
 
 
 def _summary(config: TrainConfig, about: dict[str, Any], examples: int) -> str:

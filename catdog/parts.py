@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,8 +238,18 @@ def predict_split(
     *,
     slice_: Slice,
     reader_threads: int = 0,
+    check: Callable[[], None] = lambda: None,
 ) -> Predictions:
-    """The predictions for every example of a split, with progress on stderr."""
+    """The predictions for every example of a split, with progress on stderr.
+
+    `check` is called before each batch, and may raise to end it.
+    """
+
+    def checked(steps: Iterable[int]) -> Iterator[int]:
+        for step in steps:
+            check()
+            yield step
+
     return predictor(
         lambda: pipeline.eval_dataset(
             data_dir, manifest, split, slice_=slice_, reader_threads=reader_threads
@@ -247,6 +257,6 @@ def predict_split(
         examples=manifest.split(split).examples,
         batch_size=slice_.batch_size,
         progress=lambda steps, total: cli.progress(
-            steps, total=total, what=f"evaluating {split}, batches"
+            checked(steps), total=total, what=f"evaluating {split}, batches"
         ),
     )

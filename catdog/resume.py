@@ -5,47 +5,73 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from catdog import cli, warm_start
 from catdog.config import TrainConfig
 from catdog.errors import IntegrityError, MismatchError
-from catdog.training import checkpoints
-from catdog.training.loop import Progress
+from catdog.training import checkpoints, progress
+from catdog.training.progress import Extent, Progress
 
 # What a resumed run may change: where it computes and how fast, never what.
 _FREE_TO_CHANGE = frozenset(
     {"data_dir", "model_dir", "devices", "xla", "reader_threads", "steps_per_call"}
     | {"eval_batch_size", "final_views", "resume", "precision", "init_from", "profile_steps"}
+    | {"save_every_minutes", "save_every_steps", "grace_seconds", "max_bad_records"}
 )
-# Beside the config; the precision that "auto" led to is compared, not the word.
-_COMPARED = ("data_fingerprint", "order_version", "precision")
+# Beside the config; the precision that "auto" led to is compared, not the word. What an older
+# version did not write down is not compared.
+_COMPARED = ("data_fingerprint", "order_version", "precision", "decoder")
 
 
-def start(model_dir: Path, about: dict[str, Any], variables: dict[str, Any]) -> Progress:
-    """The progress of the last sound checkpoint, with `variables` filled from it.
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a run starts.
+
+    Attributes:
+      progress: how far it is.
+      losses: float16 [N] of the running epoch; None where the run begins.
+    """
+
+    progress: Progress
+    losses: NDArray[np.float16] | None = None
+
+
+def start(
+    model_dir: Path,
+    about: dict[str, Any],
+    variables: dict[str, Any],
+    extent: Extent,
+) -> Start:
+    """The state of the last sound checkpoint, with `variables` filled from it.
 
     Without one, the weights come from the checkpoint that the config's `init_from` names, if any.
+    A best checkpoint that the state does not know yet is removed: its epoch will come again.
 
     Args:
       model_dir: the run's folder.
       about: what this run's checkpoints will carry.
       variables: {name: tf.Variable} of weights and slots.
+      extent: of the run.
 
     Raises:
       MismatchError: the checkpoint belongs to other data or settings, or `init_from` to another
         model.
       IntegrityError: there are checkpoints, and all of them are damaged.
     """
-    found = checkpoints.of_kind(model_dir / "checkpoints", "last")
+    folder = model_dir / "checkpoints"
+    found = checkpoints.of_kind(folder, "last")
     for path in reversed(found):
         try:
-            saved = checkpoints.read_about(path)
-            _check_resumable(saved, about, path)
-            checkpoints.restore(path, variables)
+            started = _restored(path, about, variables, extent)
         except IntegrityError as error:
             cli.say(f"warning: {error}")
             continue
-        cli.say(f"resuming after epoch {saved['progress']['epoch']} from {path}")
-        return Progress(**saved["progress"])
+        checkpoints.remove_newer(folder, "best", started.progress.best_epoch)
+        # Newer ones are damaged; they would be taken for the newest again.
+        checkpoints.remove_newer(folder, "last", checkpoints.number_of(path))
+        return started
     if found:
         raise IntegrityError(
             f"all checkpoints in {model_dir} are damaged; train again into a new --model_dir"
@@ -53,12 +79,37 @@ def start(model_dir: Path, about: dict[str, Any], variables: dict[str, Any]) -> 
     if about["config"]["init_from"]:
         source = warm_start.checkpoint_of(about["config"]["init_from"])
         warm_start.fill(source, variables, about)
-    return Progress(epoch=0, best_score=None, best_epoch=0, schedule={}, history=[])
+    return Start(Progress())
+
+
+def _restored(
+    path: Path, about: dict[str, Any], variables: dict[str, Any], extent: Extent
+) -> Start:
+    saved = checkpoints.read_about(path)
+    _check_resumable(saved, about, path)
+    checkpoints.restore(path, variables)
+    started = Start(
+        progress.from_saved(saved["progress"], extent), checkpoints.read_array(path, "losses")
+    )
+    _tell_of_changes(saved.get("machine", {}), about.get("machine", {}))
+    state = started.progress
+    cli.say(f"resuming after epoch {state.epoch}, step {state.step}, from {path}")
+    return started
+
+
+def _tell_of_changes(saved: dict[str, Any], now: dict[str, Any]) -> None:
+    for name, value in now.items():
+        if name in saved and saved[name] != value:
+            cli.say(
+                f"note: this run was saved with {name}={saved[name]}, now it is {value}: it goes "
+                "on, its numbers may differ in their last bits from those of an undisturbed run"
+            )
 
 
 def _check_resumable(saved: dict[str, Any], about: dict[str, Any], path: Path) -> None:
     for name in _COMPARED:
-        _check_equal(name, saved.get(name), about[name], path)
+        if name in saved:
+            _check_equal(name, saved[name], about[name], path)
     # A flag that the saved run did not know yet had its default.
     defaults = {
         field.name: field.default

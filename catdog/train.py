@@ -9,42 +9,45 @@ from typing import Any
 from catdog import cli, files, schema
 from catdog.config import TrainConfig
 from catdog.errors import UsageError
+from catdog.signals import Signals
 from catdog.training import checkpoints
 
 
 def main(config: TrainConfig) -> dict[str, Any]:
     """Trains, scores the best checkpoint once more, and returns its scores."""
-    cli.existing_folder(config.data_dir, "data_dir")
-    splits = [name for name in (config.train_split, config.validation_split) if name]
-    schema.read_checked(config.data_dir, splits)
-    model_dir = Path(config.model_dir)
-    if config.resume == "never" and checkpoints.of_kind(model_dir / "checkpoints", "last"):
-        raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
-    model_dir.mkdir(parents=True, exist_ok=True)
-    with files.lock(model_dir / ".lock", str(model_dir)):
-        cli.import_tensorflow()
-        return _train(config, model_dir)
+    with Signals() as signals:
+        cli.existing_folder(config.data_dir, "data_dir")
+        splits = [name for name in (config.train_split, config.validation_split) if name]
+        schema.read_checked(config.data_dir, splits)
+        model_dir = Path(config.model_dir)
+        if config.resume == "never" and checkpoints.of_kind(model_dir / "checkpoints", "last"):
+            raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
+        model_dir.mkdir(parents=True, exist_ok=True)
+        with files.lock(model_dir / ".lock", str(model_dir)):
+            tf = cli.import_tensorflow()
+            if config.deterministic:
+                # Holds for the whole process; TensorFlow has no public way back.
+                tf.config.experimental.enable_op_determinism()
+            return _train(config, model_dir, signals)
 
 
-def _train(config: TrainConfig, model_dir: Path) -> dict[str, Any]:
+def _train(config: TrainConfig, model_dir: Path, signals: Signals) -> dict[str, Any]:
     from catdog import experiment
     from catdog.reports import curves
 
     def on_epoch(history: list[dict[str, Any]]) -> None:
         curves.write_learning_curve(model_dir, history, score_name=config.evaluator)
 
-    run = experiment.build(config, on_epoch=on_epoch)
+    run = experiment.build(config, signals=signals, on_epoch=on_epoch)
+    signals.check()
     experiment.write_settings(config)
     cli.say(run.summary)
-    try:
-        progress = run.loop.train(run.progress)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("give the same command to go on after the last epoch") from None
+    progress = run.loop.train(run.start.progress, run.start.losses)
     best = checkpoints.find(model_dir, "best")
     result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
     if config.validation_split:
         checkpoints.restore(best, run.weights)
-        result |= run.evaluate(config.validation_split, config.final_views)
+        result |= run.evaluate(config.validation_split, config.final_views, signals.check)
     return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
 
 

@@ -11,10 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("catdog", "data_tools")
 
 FLOORS = {
-    0: "errors archive pictures schema _manifest images registry flags checks cli files html",
+    0: "errors archive pictures schema _manifest images registry flags checks cli files signals "
+    "html",
     1: "data augmentations models evaluators optimizers schedules",
     2: "training reports",
-    3: "config parts warm_start resume experiment",
+    3: "config parts warm_start resume listeners experiment",
     4: "train evaluate predict preview export report",
     5: "api",
 }

@@ -22,7 +22,8 @@ class Narrator:
         """Takes the records of the steps since the last time."""
         if self._meter is None:
             what = f"epoch {records[-1]['epoch']}/{self._epochs}, steps"
-            self._meter = cli.Meter(self._steps_per_epoch, what)
+            done = records[0]["step"] % self._steps_per_epoch
+            self._meter = cli.Meter(self._steps_per_epoch, what, done=done)
         self._meter.advance(len(records), f"loss {records[-1]['cross_entropy']:.4f}")
 
     def tell_epoch(self, history: list[dict[str, Any]]) -> None:

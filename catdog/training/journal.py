@@ -1,13 +1,20 @@
 """What a run writes while it goes: one line a step in metrics.jsonl, one an epoch in summary.csv.
 
 summary.csv is rewritten whole from the epochs' records, and metrics.jsonl is cut to the steps that
-the checkpoint knows before a resumed run goes on: each has every step and epoch once.
+the checkpoint knows before a resumed run goes on: each has every step and epoch once. The losses of
+an epoch's examples are an array of their own, losses/epoch-000001.npy.
 """
 
+import io
 import json
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from catdog import files
 
@@ -23,6 +30,7 @@ class Journal:
     """
 
     def __init__(self, model_dir: Path, *, start_step: int) -> None:
+        self._model_dir = model_dir
         self._summary = model_dir / "summary.csv"
         self._metrics = model_dir / "metrics.jsonl"
         kept = []
@@ -38,11 +46,44 @@ class Journal:
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
 
+    def sync(self) -> None:
+        """Nothing, when the steps so far are on the disk."""
+        with self._metrics.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def write_losses(self, epoch: int, losses: NDArray[np.float16]) -> None:
+        """Writes the loss of each training example in an epoch: float16 [N], NaN if it had none.
+
+        It is the cross-entropy as it was trained: of the augmented picture, with dropout, label
+        smoothing and mixing. Row i is example number i, in the order of the split's shards.
+        """
+        content = io.BytesIO()
+        np.save(content, losses, allow_pickle=False)
+        folder = self._model_dir / "losses"
+        folder.mkdir(exist_ok=True)
+        files.write_whole(folder / f"epoch-{epoch:06d}.npy", content.getvalue())
+
+    def write_not_finite(
+        self, step: int, learning_rate: float, cross_entropy: float, pictures: Sequence[Record]
+    ) -> Path:
+        """Writes not_finite.json: the step that ended the run, and the pictures it was about."""
+        path = self._model_dir / "not_finite.json"
+        about: Record = {"step": step, "learning_rate": learning_rate}
+        about["cross_entropy"] = _as_json(cross_entropy)
+        told = [{**picture, "loss": _as_json(picture["loss"])} for picture in pictures]
+        files.write_json(path, about | {"pictures": told})
+        return path
+
     def write_epochs(self, records: Sequence[Record]) -> None:
         """Replaces summary.csv: a header and a row for each epoch."""
         header = list(records[0])
         rows = [[_short(record[name]) for name in header] for record in records]
         files.write_whole(self._summary, files.csv_text(header, rows))
+
+
+def _as_json(number: float) -> float | str:
+    """The number; JSON has no word for NaN and infinity, so they are text."""
+    return number if math.isfinite(number) else str(number)
 
 
 def _short(value: Any) -> str:

@@ -8,37 +8,58 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from catdog import cli
 from catdog.errors import NumericError, UsageError
 from catdog.evaluators._evaluator import Evaluator
 from catdog.schedules._schedule import Schedule
-from catdog.training import checkpoints
+from catdog.signals import Signals
 from catdog.training.predict import Predictions
+from catdog.training.progress import Extent, Progress, Record
+from catdog.training.saver import Saver, Snapshot
 from catdog.training.steps import StepResults, TrainSteps
-
-Record = dict[str, Any]
-
-
-@dataclasses.dataclass
-class Progress:
-    """How far a run has come; saved with every checkpoint.
-
-    Attributes:
-      epoch: epochs done.
-      best_score: the best validation score so far; None before the first.
-      best_epoch: the epoch that had it, from 1; 0 before the first.
-      schedule: the schedule's state.
-      history: one record for each epoch done.
-    """
-
-    epoch: int
-    best_score: float | None
-    best_epoch: int
-    schedule: dict[str, float]
-    history: list[Record]
 
 
 @dataclasses.dataclass(frozen=True)
+class SaveRules:
+    """When the full state is saved, beside the end of each epoch.
+
+    Attributes:
+      every_minutes: 0 for never; while one save is being written no other begins.
+      every_steps: 0 for never.
+      call_seconds: how long a call of several steps should last at most, since a request to stop
+        is only seen between two calls.
+    """
+
+    every_minutes: float = 0.0
+    every_steps: int = 0
+    call_seconds: float = math.inf
+
+
+@dataclasses.dataclass(frozen=True)
+class Listeners:
+    """What is told how a run goes.
+
+    Attributes:
+      on_steps: gets one record for each step, after each call of several steps.
+      on_epoch: gets the records of all epochs, after each.
+      on_losses: gets the number of an epoch, from 1, and the loss of each example in it.
+      on_bad_records: gets the numbers of all examples so far that could not be read, when there
+        are more than before; may raise to end the run.
+      on_not_finite: gets the step, its rate and {example: loss} when a loss is NaN or infinite.
+      before_save: makes safe what the others wrote down.
+    """
+
+    on_steps: Callable[[list[Record]], None]
+    on_epoch: Callable[[list[Record]], None]
+    on_losses: Callable[[int, NDArray[np.float16]], None] = lambda epoch, losses: None
+    on_bad_records: Callable[[list[int]], None] = lambda ids: None
+    on_not_finite: Callable[[int, float, dict[int, float]], None] = lambda step, rate, losses: None
+    before_save: Callable[[], None] = lambda: None
+
+
+@dataclasses.dataclass
 class Loop:
     """A run's parts, and `train` to run them.
 
@@ -46,95 +67,140 @@ class Loop:
       steps: takes training steps.
       make_iterator: batches from a given step of the run on.
       validate: the scores after an epoch, {name: score}, or {} without validation data; the
-        evaluator's own stands under `score_name`.
+        evaluator's own stands under `score_name`. It calls what it is given now and then.
       evaluator: which scores are better.
       score_name: the key of the score that the schedule and "best" follow.
       schedule: the learning rates.
       model_dir: where checkpoints go.
       about: what every checkpoint carries beside the progress.
-      total_steps: of the whole run; the last epoch may be cut short.
-      on_steps: gets one record for each step, after each call of several steps.
-      on_epoch: gets the records of all epochs, after each.
+      extent: how long the run is.
+      steps_per_call: steps between two returns to Python, at most.
     """
 
     steps: TrainSteps
     make_iterator: Callable[[int], Iterator[Any]]
-    validate: Callable[[], dict[str, float]]
+    validate: Callable[[Callable[[], None]], dict[str, float]]
     evaluator: Evaluator
     score_name: str
     schedule: Schedule
     model_dir: Path
     about: Record
-    total_steps: int
-    steps_per_epoch: int
+    extent: Extent
     steps_per_call: int
-    on_steps: Callable[[list[Record]], None]
-    on_epoch: Callable[[list[Record]], None]
+    listeners: Listeners
+    rules: SaveRules = SaveRules()
+    signals: Signals = dataclasses.field(default_factory=Signals)
 
-    def train(self, progress: Progress) -> Progress:
-        """Trains from `progress` to the last epoch; a checkpoint is saved after each.
+    def __post_init__(self) -> None:
+        self._saver = Saver(self.model_dir / "checkpoints")
+        self._saved = (0, 0)  # steps and epochs done
+        self._saved_at = time.monotonic()
+        self._next_count = 1
 
-        Validation and the best checkpoint are of the averaged weights where there are any.
+    def train(self, progress: Progress, losses: NDArray[np.float16] | None = None) -> Progress:
+        """Trains from `progress`, which it changes, to the last epoch.
+
+        The full state is saved after each epoch and as the rules say. Validation and the best
+        checkpoint are of the averaged weights where there are any.
+
+        Args:
+          progress: where to start; `steps.variables` are as they were then.
+          losses: of each example in the running epoch as far as it has come.
 
         Raises:
-          NumericError: a loss is NaN or infinite; no checkpoint is saved from then on.
+          NumericError: a loss or a weight is NaN or infinite; none such is ever saved.
+          Preempted, KeyboardInterrupt: a signal came; the state is saved.
+          UsageError: the validation score has no value.
         """
         if progress.schedule:
             self.schedule.restore(progress.schedule)
         if progress.history:
-            self.on_epoch(progress.history)  # what was written after the checkpoint may be missing
-        iterator = self.make_iterator(progress.epoch * self.steps_per_epoch)
-        while progress.epoch * self.steps_per_epoch < self.total_steps:
-            record = self._train_epoch(progress.epoch, iterator)
-            started = time.monotonic()
-            with self.steps.averaged():
-                scores = self.validate()
-            record |= {f"validation_{name}": score for name, score in scores.items()}
-            record["validation_seconds"] = round(time.monotonic() - started, 2)
-            progress = self._close_epoch(progress, record, scores)
-            self.on_epoch(progress.history)
+            # What was written after the checkpoint may be missing.
+            self.listeners.on_epoch(progress.history)
+        self._losses = (
+            np.full(self.extent.examples, np.nan, np.float16) if losses is None else losses
+        )
+        self._saved = (progress.step, progress.epoch)
+        with self.signals.held() as check, self._saver.opened():
+            try:
+                iterator = self.make_iterator(progress.step)
+                while progress.step < self.extent.total_steps or progress.sums.steps:
+                    self._train_epoch(progress, iterator, check)
+                    self._end_epoch(progress, check)
+            except KeyboardInterrupt:
+                self._save_last(progress)
+                cli.say(f"saved after step {progress.step} of {self.extent.total_steps}")
+                raise
         return progress
 
-    def _train_epoch(self, epoch: int, iterator: Iterator[Any]) -> Record:
-        results: list[StepResults] = []
-        all_rates: list[float] = []
-        started = time.monotonic()
-        first = epoch * self.steps_per_epoch
-        last = min(first + self.steps_per_epoch, self.total_steps)
-        while first < last:
-            count = min(self.steps_per_call, last - first)
+    def _train_epoch(
+        self, progress: Progress, iterator: Iterator[Any], check: Callable[[], None]
+    ) -> None:
+        last = min((progress.epoch + 1) * self.extent.steps_per_epoch, self.extent.total_steps)
+        while progress.step < last:
+            check()
+            started = time.monotonic()
+            first, count = progress.step, min(self._next_count, last - progress.step)
             rates = np.array([self.schedule.rate(first + i) for i in range(count)], np.float32)
             result = self.steps(iterator, rates, first)
-            _check_finite(result, rates, first)
-            results.append(result)
-            all_rates += [float(rate) for rate in rates]
-            self.on_steps(_step_records(result, rates, first, epoch))
-            first += count
-        seconds = time.monotonic() - started
-        examples = sum(float(result.examples.sum()) for result in results)
-        # fsum is exact, so the mean does not depend on how the steps were grouped into calls.
-        losses = math.fsum(
-            float(mean) * float(count)
-            for result in results
-            for mean, count in zip(result.cross_entropies, result.examples, strict=True)
-        )
-        return {
-            "epoch": epoch + 1,
-            "learning_rate": all_rates[0],
-            "last_learning_rate": all_rates[-1],
-            "train_cross_entropy": losses / examples,
-            "train_accuracy": sum(float(r.correct.sum()) for r in results) / examples,
-            "l2": results[-1].l2,
-            "examples": int(examples),
-            "seconds": round(seconds, 2),
-            "pictures_per_second": round(examples / seconds, 1),
-            "data_wait_percent": round(100 * sum(r.waited for r in results) / seconds, 1),
-        }
+            seconds = time.monotonic() - started
+            self._check_finite(result, rates, first)
+            self._pace(count, seconds)
+            progress.step += count
+            progress.sums.add(result, rates, seconds)
+            real = result.ids >= 0
+            self._losses[result.ids[real]] = result.losses[real]
+            self.listeners.on_steps(_step_records(result, rates, first, progress.epoch))
+            self._tell_bad_records(progress, result)
+            self._save_if_due(progress)
 
-    def _close_epoch(
-        self, progress: Progress, record: Record, scores: dict[str, float]
-    ) -> Progress:
-        """Judges the epoch, tells the schedule, saves last and, where it is one, best."""
+    def _pace(self, count: int, seconds: float) -> None:
+        """Longer calls while they stay short enough, so that a signal never waits for long."""
+        if seconds > self.rules.call_seconds:
+            self._next_count = max(1, count // 2)
+        elif seconds < self.rules.call_seconds / 2:
+            self._next_count = max(self._next_count, min(2 * count, self.steps_per_call))
+
+    def _check_finite(self, result: StepResults, rates: NDArray[np.float32], first: int) -> None:
+        wrong = np.flatnonzero(~np.isfinite(result.cross_entropies))
+        if len(wrong):
+            place = int(wrong[0])
+            losses, ids = result.losses[place], result.ids[place]
+            # A loss may also be too large to be summed up; then all of the step's are told.
+            chosen = ~np.isfinite(losses) if not np.isfinite(losses).all() else ids >= 0
+            found = zip(ids[chosen].tolist(), losses[chosen].tolist(), strict=True)
+            step, rate = first + place, float(rates[place])
+            self.listeners.on_not_finite(step, rate, dict(found))
+            raise NumericError(
+                f"the loss of step {step} is {result.cross_entropies[place]} at a learning rate "
+                f"of {rate:.3g}; train again with a lower --learning_rate"
+            )
+        if not math.isfinite(result.l2):
+            raise NumericError(
+                f"the weights are no longer finite after step {first + len(rates) - 1}; "
+                "train again with a lower --learning_rate"
+            )
+
+    def _tell_bad_records(self, progress: Progress, result: StepResults) -> None:
+        """The pipeline marks example number i that it could not read with the id -2 - i."""
+        found = {-2 - number for number in result.ids[result.ids <= -2].tolist()}
+        if not found <= set(progress.bad_ids):
+            progress.bad_ids = sorted(found.union(progress.bad_ids))
+            self.listeners.on_bad_records(progress.bad_ids)
+
+    def _end_epoch(self, progress: Progress, check: Callable[[], None]) -> None:
+        """Validates, judges, tells the schedule, saves last and, where it is one, best."""
+        record = progress.sums.record(progress.epoch)
+        started = time.monotonic()
+
+        def between_batches() -> None:
+            check()
+            self._saver.check()
+
+        with self.steps.averaged():
+            scores = self.validate(between_batches)
+        record |= {f"validation_{name}": score for name, score in scores.items()}
+        record["validation_seconds"] = round(time.monotonic() - started, 2)
         score = scores.get(self.score_name)
         if score is not None and math.isnan(score):
             raise UsageError(
@@ -147,45 +213,58 @@ class Loop:
         # The first epoch is the best so far even where its score does not beat the worst one.
         is_best = improved or progress.best_epoch == 0
         record["is_best"] = is_best
-        done = progress.epoch + 1
-        progress = Progress(
-            epoch=done,
-            best_score=score if is_best else progress.best_score,
-            best_epoch=done if is_best else progress.best_epoch,
-            schedule=self.schedule.state(),
-            history=[*progress.history, record],
-        )
-        about = self.about | {"progress": dataclasses.asdict(progress)}
-        folder = self.model_dir / "checkpoints"
+        progress.epoch += 1
+        progress.schedule = self.schedule.state()
+        progress.history = [*progress.history, record]
         if is_best:
-            weights = {
-                name: variable
-                for name, variable in self.steps.variables.items()
-                if name.startswith("weights/")
-            }
-            with self.steps.averaged():
-                checkpoints.save(folder, "best", done, weights, about, keep=1)
-        checkpoints.save(folder, "last", done, self.steps.variables, about, keep=2)
-        return progress
+            progress.best_score, progress.best_epoch = score, progress.epoch
+        self.listeners.on_losses(progress.epoch, self._losses)
+        self._losses = np.full_like(self._losses, np.nan)
+        progress.sums = type(progress.sums)()
+        self._save_last(progress, *self._best(progress, is_best=is_best))
+        self.listeners.on_epoch(progress.history)
+
+    def _about(self, progress: Progress) -> Record:
+        return self.about | {"progress": dataclasses.asdict(progress)}
+
+    def _best(self, progress: Progress, *, is_best: bool) -> list[Snapshot]:
+        if not is_best:
+            return []
+        names = [name for name in self.steps.variables if name.startswith("weights/")]
+        with self.steps.averaged():
+            weights = {name: self.steps.variables[name] for name in names}
+            return [Snapshot("best", progress.epoch, weights, self._about(progress))]
+
+    def _save_if_due(self, progress: Progress) -> None:
+        self._saver.check()
+        waited = time.monotonic() - self._saved_at
+        by_time = 0 < self.rules.every_minutes <= waited / 60 and not self._saver.busy
+        by_steps = 0 < self.rules.every_steps <= progress.step - self._saved[0]
+        if by_time or by_steps or self.signals.save_asked:
+            self._save_last(progress)
+
+    def _save_last(self, progress: Progress, *before: Snapshot) -> None:
+        """Begins to save the full state, after the snapshots `before`, unless it just was."""
+        self.signals.save_asked = False
+        if self._saved == (progress.step, progress.epoch):
+            return
+        self.listeners.before_save()
+        arrays = {"losses": self._losses}
+        last = Snapshot("last", progress.step, self.steps.variables, self._about(progress), arrays)
+        self._saver.start([*before, last])
+        self._saved, self._saved_at = (progress.step, progress.epoch), time.monotonic()
 
 
-def _check_finite(result: StepResults, rates: np.ndarray, first: int) -> None:
-    wrong = np.flatnonzero(~np.isfinite(result.cross_entropies))
-    if len(wrong):
-        raise NumericError(
-            f"the loss of step {first + wrong[0]} is {result.cross_entropies[wrong[0]]} at a "
-            f"learning rate of {rates[wrong[0]]:.3g}; train again with a lower --learning_rate"
-        )
-
-
-def _step_records(result: StepResults, rates: np.ndarray, first: int, epoch: int) -> list[Record]:
+def _step_records(
+    result: StepResults, rates: NDArray[np.float32], first: int, epoch: int
+) -> list[Record]:
     return [
         {
             "step": first + place,
             "epoch": epoch + 1,
             "learning_rate": float(rates[place]),
             "cross_entropy": float(result.cross_entropies[place]),
-            "accuracy": float(result.correct[place] / result.examples[place]),
+            "accuracy": float(result.correct[place] / max(result.examples[place], 1.0)),
             "examples": int(result.examples[place]),
         }
         for place in range(len(rates))

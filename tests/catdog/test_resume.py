@@ -11,7 +11,7 @@ from catdog import resume
 from catdog.config import TrainConfig
 from catdog.errors import IntegrityError, MismatchError
 from catdog.training import checkpoints
-from catdog.training.loop import Progress
+from catdog.training.progress import Extent, Progress
 
 
 def _about(**changes: Any) -> dict[str, Any]:
@@ -27,8 +27,13 @@ def _about(**changes: Any) -> dict[str, Any]:
     }
 
 
+def _start(model_dir: Path, about: dict[str, Any], variables: dict[str, Any]) -> Progress:
+    found = resume.start(model_dir, about, variables, Extent(40, 5, 18))
+    return found.progress
+
+
 def _save(model_dir: Path, epoch: int, about: dict[str, Any]) -> Path:
-    progress = Progress(epoch, 0.5, 1, {}, [{"epoch": epoch}])
+    progress = Progress(epoch, 5 * epoch, 0.5, 1, {}, [{"epoch": epoch}])
     return checkpoints.save(
         model_dir / "checkpoints",
         "last",
@@ -40,14 +45,14 @@ def _save(model_dir: Path, epoch: int, about: dict[str, Any]) -> Path:
 
 
 def test_a_new_folder_starts_at_the_beginning(tmp_path: Path) -> None:
-    assert resume.start(tmp_path, _about(), {}) == Progress(0, None, 0, {}, [])
+    assert _start(tmp_path, _about(), {}) == Progress()
 
 
 def test_the_newest_checkpoint_is_taken(tmp_path: Path) -> None:
     _save(tmp_path, 1, _about())
     _save(tmp_path, 2, _about())
     weight = tf.Variable([0.0])
-    progress = resume.start(tmp_path, _about(), {"weights/w": weight})
+    progress = _start(tmp_path, _about(), {"weights/w": weight})
     assert (progress.epoch, weight.numpy().tolist()) == (2, [2.0])
 
 
@@ -64,7 +69,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     }[damage]
     broken.write_bytes(broken.read_bytes()[:-2])
     weight = tf.Variable([0.0])
-    progress = resume.start(tmp_path, _about(), {"weights/w": weight})
+    progress = _start(tmp_path, _about(), {"weights/w": weight})
     assert (progress.epoch, weight.numpy().tolist()) == (1, [1.0])
     assert "warning: the checkpoint" in capsys.readouterr().err
 
@@ -72,7 +77,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
 def test_only_damaged_checkpoints_are_an_integrity_error(tmp_path: Path) -> None:
     (_save(tmp_path, 1, _about()) / "about.json").write_text("{")
     with pytest.raises(IntegrityError, match="all checkpoints in .* are damaged"):
-        resume.start(tmp_path, _about(), {"weights/w": tf.Variable([0.0])})
+        _start(tmp_path, _about(), {"weights/w": tf.Variable([0.0])})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def test_only_damaged_checkpoints_are_an_integrity_error(tmp_path: Path) -> None
 def test_another_run_is_a_mismatch(tmp_path: Path, changed: dict[str, Any], match: str) -> None:
     _save(tmp_path, 1, _about())
     with pytest.raises(MismatchError, match=match):
-        resume.start(tmp_path, changed, {"weights/w": tf.Variable([0.0])})
+        _start(tmp_path, changed, {"weights/w": tf.Variable([0.0])})
 
 
 def test_how_it_runs_may_change_and_a_flag_of_a_later_version_had_its_default(
@@ -100,6 +105,6 @@ def test_how_it_runs_may_change_and_a_flag_of_a_later_version_had_its_default(
     _save(tmp_path, 1, old)
     weight = {"weights/w": tf.Variable([0.0])}
     new = _about(reader_threads=3, steps_per_call=1, devices=("CPU:0",))
-    assert resume.start(tmp_path, new, weight).epoch == 1
+    assert _start(tmp_path, new, weight).epoch == 1
     with pytest.raises(MismatchError, match="label_smoothing"):
-        resume.start(tmp_path, _about(label_smoothing=0.0), weight)
+        _start(tmp_path, _about(label_smoothing=0.0), weight)

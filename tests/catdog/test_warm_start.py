@@ -10,6 +10,7 @@ import tensorflow as tf
 from catdog import resume, schema, warm_start
 from catdog.errors import MismatchError, UsageError
 from catdog.training import checkpoints
+from catdog.training.progress import Extent
 
 STATISTICS = schema.Statistics((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), ((1.0,) * 3,) * 3)
 
@@ -42,6 +43,10 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _start(model_dir: Path, about: dict[str, Any], variables: dict[str, Any]) -> resume.Start:
+    return resume.start(model_dir, about, variables, Extent(40, 5, 15))
+
+
 def _values(variables: dict[str, tf.Variable]) -> dict[str, set[float]]:
     return {name: set(np.ravel(variable.numpy()).tolist()) for name, variable in variables.items()}
 
@@ -52,10 +57,8 @@ def test_weights_and_averages_are_those_of_the_source_and_slots_are_not(
 ) -> None:
     named = source if which == "run" else source / "checkpoints/best-000003"
     variables = _variables(2, 1.0)
-    progress = resume.start(
-        tmp_path_factory.mktemp("new"), _about(2, init_from=str(named)), variables
-    )
-    assert progress.epoch == 0
+    found = _start(tmp_path_factory.mktemp("new"), _about(2, init_from=str(named)), variables)
+    assert found.progress.epoch == 0
     for name, values in _values(variables).items():
         assert values == ({1.0} if name.startswith("velocity") else {5.0}), name
 

@@ -1,5 +1,6 @@
 """Checkpoints: whole or nothing, equal bit for bit, and refused with a reason otherwise."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -27,7 +28,8 @@ def _variables(seed: int) -> dict[str, Any]:
 def _save(folder: Path, *, kind: str = "last", number: int = 1, seed: int = 0) -> Path:
     about: dict[str, Any] = {"config": {}, "model": {}, "class_names": [], "preparation": {}}
     about |= {"data_fingerprint": "0", "note": "é"}
-    return checkpoints.save(folder, kind, number, _variables(seed), about, keep=2)
+    arrays = {"losses": np.zeros(3, np.float16)}
+    return checkpoints.save(folder, kind, number, _variables(seed), about, keep=2, arrays=arrays)
 
 
 def test_restored_variables_are_equal_bit_for_bit(tmp_path: Path) -> None:
@@ -49,7 +51,7 @@ def test_a_part_of_the_variables_can_be_restored(tmp_path: Path) -> None:
 
 def test_about_comes_back_with_shapes_and_version(tmp_path: Path) -> None:
     about = checkpoints.read_about(_save(tmp_path))
-    assert (about["note"], about["checkpoint_version"]) == ("é", 1)
+    assert (about["note"], about["checkpoint_version"]) == ("é", 2)
     assert about["shapes"]["weights/conv1/kernel"] == [3, 3, 2, 4]
     assert about["shapes"]["good_steps"] == []
 
@@ -84,6 +86,41 @@ def test_a_folder_that_was_not_finished_does_not_exist(
     restored = _variables(9)
     checkpoints.restore(second, restored)
     assert int(restored["good_steps"]) == 5
+
+
+def test_arrays_come_back(tmp_path: Path) -> None:
+    path = _save(tmp_path)
+    found = checkpoints.read_array(path, "losses")
+    assert found is not None
+    assert (found.dtype, found.tolist()) == (np.float16, [0.0] * 3)
+    assert checkpoints.read_array(path, "others") is None
+
+
+def test_a_cut_write_that_nobody_complained_of_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = tf.train.Checkpoint.write
+
+    def cut(self: Any, prefix: str) -> str:
+        path = write(self, prefix)
+        data = Path(f"{prefix}.data-00000-of-00001")
+        data.write_bytes(data.read_bytes()[:100])
+        return str(path)
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", cut)
+    with pytest.raises(OSError, match="100 of 328 bytes") as caught:
+        _save(tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_those_of_a_dead_process_and_newer_ones_can_be_removed(tmp_path: Path) -> None:
+    for number in (3, 4):
+        _save(tmp_path, number=number)
+    (tmp_path / "last-000005.partial").mkdir()
+    checkpoints.remove_unfinished(tmp_path)
+    checkpoints.remove_newer(tmp_path, "last", 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["last-000003"]
 
 
 def test_a_number_saved_again_is_the_newer_one(tmp_path: Path) -> None:
@@ -131,13 +168,24 @@ def _damage(path: Path, kind: str) -> None:
         about.unlink()
     elif kind == "about of another kind":
         about.write_text("[]")
+    elif kind == "about edited":
+        about.write_text(about.read_text().replace('"note": "', '"note": "x'))
+    elif kind == "commit missing":
+        (path / "commit.json").unlink()
+    elif kind == "commit cut":
+        (path / "commit.json").write_text("{")
+    elif kind == "array changed":
+        np.save(path / "losses.npy", np.ones(3, np.float16))
+    elif kind == "array missing":
+        (path / "losses.npy").unlink()
     else:
         raise ValueError(kind)
 
 
 DAMAGES = (
     ["data cut", "bit flipped", "data missing", "index empty", "index missing"]
-    + ["about cut", "about missing", "about of another kind"]
+    + ["about cut", "about missing", "about of another kind", "about edited"]
+    + ["commit missing", "commit cut", "array changed", "array missing"]
 )  # fmt: skip
 
 
@@ -164,7 +212,7 @@ def test_another_model_is_refused_with_the_variable_that_differs(tmp_path: Path)
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = _save(tmp_path)
     about = json.loads((path / "about.json").read_text())
-    about["checkpoint_version"] = 2
+    about["checkpoint_version"] = 3
     (path / "about.json").write_text(json.dumps(about))
-    with pytest.raises(MismatchError, match="version 2, this catdog reads up to 1"):
+    with pytest.raises(MismatchError, match="version 3, this catdog reads up to 2"):
         checkpoints.restore(path, _variables(9))

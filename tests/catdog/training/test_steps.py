@@ -38,15 +38,16 @@ def test_one_step_equals_gradient_plus_decay_by_hand(
     with tf.GradientTape() as tape:
         logits = tiny.model(examples["images"], seed=tf.constant([77, 5, 0, 8], tf.int64))
         target = 0.9 * np.eye(2)[examples["labels"]] + 0.05
-        loss = tf.reduce_mean(-tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=1))
+        losses = -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=1)
+        loss = tf.reduce_mean(losses)
     gradients = tape.gradient(loss, weights)
+    result = tiny.steps(tiny.iterator(examples), np.array([0.1], np.float32), 5)
+    after = tiny.values()
     expected_l2 = sum(
         1e-2 * np.sum(weight.numpy() ** 2) / 2
         for weight in weights
         if decay_biases or len(weight.shape) > 1
     )
-    result = tiny.steps(tiny.iterator(examples), np.array([0.1], np.float32), 5)
-    after = tiny.values()
     for name, gradient in zip(("fc1/kernel", "fc1/bias", "fc2/kernel"), gradients, strict=False):
         old = before[f"weights/{name}"]
         decay = 1e-2 * old if decay_biases or "kernel" in name else 0.0
@@ -57,6 +58,8 @@ def test_one_step_equals_gradient_plus_decay_by_hand(
     assert result.l2 == pytest.approx(expected_l2, rel=1e-5)
     assert result.correct[0] == np.sum(logits.numpy().argmax(axis=1) == examples["labels"])
     assert result.examples.tolist() == [8.0]
+    np.testing.assert_allclose(result.losses, [losses.numpy()], atol=1e-6)
+    assert result.ids.tolist() == [list(range(8))]
     assert result.waited >= 0.0
 
 
@@ -84,6 +87,19 @@ def test_two_devices_give_the_weights_of_one(
         np.testing.assert_allclose(a.cross_entropies, b.cross_entropies, atol=1e-6)
         np.testing.assert_array_equal(a.correct, b.correct)
         np.testing.assert_array_equal(a.examples, b.examples)
+        np.testing.assert_array_equal(a.ids, b.ids)
+        np.testing.assert_allclose(a.losses, b.losses, atol=1e-6)
+
+
+@pytest.mark.parametrize("devices", [(), ("CPU:0", "CPU:1")])
+def test_losses_come_in_the_order_of_the_batch_however_it_is_computed(
+    make_tiny: Any, tiny_examples: Any, two_devices: tuple[str, ...], devices: tuple[str, ...]
+) -> None:
+    examples = tiny_examples(16)
+    (plain,) = _train(make_tiny(), examples, RATES[:2])
+    (found,) = _train(make_tiny(devices=devices, accumulate_steps=2), examples, RATES[:2])
+    np.testing.assert_array_equal(found.ids, np.arange(16).reshape(2, 8))
+    np.testing.assert_allclose(found.losses, plain.losses, atol=1e-6)
 
 
 def test_what_stands_in_padding_changes_nothing(make_tiny: Any, tiny_examples: Any) -> None:

@@ -1,0 +1,100 @@
+"""Who is told how a training run goes: journal, terminal, profiler; and what trouble leads to."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from catdog import cli, schema
+from catdog.config import TrainConfig
+from catdog.errors import IntegrityError
+from catdog.reports.narrator import Narrator
+from catdog.training import profiling
+from catdog.training.journal import Journal
+from catdog.training.loop import Listeners
+from catdog.training.progress import Extent
+
+Records = list[dict[str, Any]]
+
+_NAMED = 3  # pictures that a line on the terminal names; the files name them all
+
+
+def listeners(
+    config: TrainConfig,
+    manifest: schema.Manifest,
+    *,
+    start_step: int,
+    extent: Extent,
+    on_epoch: Callable[[Records], None],
+) -> Listeners:
+    """The listeners of the run that the config describes, which begins with `start_step`.
+
+    Args:
+      config: the settings.
+      manifest: of the data set.
+      start_step, extent: of the run.
+      on_epoch: one more that gets the records of all epochs.
+    """
+    model_dir = Path(config.model_dir)
+    split = manifest.split(config.train_split)
+    journal = Journal(model_dir, start_step=start_step)
+    told: list[Any] = [Narrator(epochs=extent.epochs, steps_per_epoch=extent.steps_per_epoch)]
+    if config.profile_steps:
+        first, last = profiling.parse(config.profile_steps)
+        told.append(profiling.Profiler(model_dir / "profile", first=first, last=last))
+
+    def on_not_finite(step: int, rate: float, losses: dict[int, float]) -> None:
+        pictures = [{**_place(split, number), "loss": loss} for number, loss in losses.items()]
+        path = journal.write_not_finite(step, rate, sum(losses.values()), pictures)
+        cli.say(f"step {step} was about {_named(pictures)}; {path} has them all")
+
+    return Listeners(
+        on_steps=_each(journal.write_steps, *[each.tell_steps for each in told]),
+        on_epoch=_each(journal.write_epochs, *[each.tell_epoch for each in told], on_epoch),
+        on_losses=journal.write_losses,
+        on_bad_records=_bad_records_function(config, split),
+        on_not_finite=on_not_finite,
+        before_save=journal.sync,
+    )
+
+
+def _each(*functions: Callable[[Records], None]) -> Callable[[Records], None]:
+    def call(records: Records) -> None:
+        for function in functions:
+            function(records)
+
+    return call
+
+
+def _bad_records_function(config: TrainConfig, split: schema.Split) -> Callable[[list[int]], None]:
+    """Says which records could not be read, and ends the run when there are too many."""
+    told: set[int] = set()
+
+    def on_bad_records(numbers: list[int]) -> None:
+        new = [_place(split, number) for number in numbers if number not in told]
+        told.update(numbers)
+        if len(numbers) > config.max_bad_records:
+            raise IntegrityError(
+                f"{len(numbers)} records of the training split cannot be read, "
+                f"--max_bad_records={config.max_bad_records} allows no more: {_named(new)}; mend "
+                "the data set or raise the limit"
+            )
+        for place in new:
+            cli.say(f"warning: skipping {_named([place])}: it cannot be read")
+
+    return on_bad_records
+
+
+def _place(split: schema.Split, number: int) -> dict[str, Any]:
+    """Where example `number` of the split is."""
+    record = number
+    for shard in split.shards:
+        if record < shard.examples:
+            return {"id": number, "shard": shard.file, "record": record}
+        record -= shard.examples
+    raise IndexError(number)
+
+
+def _named(places: Records) -> str:
+    named = [f"{place['shard']} record {place['record']}" for place in places[:_NAMED]]
+    more = len(places) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
