@@ -6,13 +6,12 @@ from typing import Any
 
 from catdog.models import _layers, _normalization
 
-_CONV1, _FC8 = 0, 7
+_FC8 = 7
 _AFTER_POOLING = (1, 2, 5)  # conv2, conv3, fc6
 
 # Initial biases of conv1 … conv5, fc6, fc7, fc8 in the original post, and in the paper.
 _PUBLISHED_BIASES = (0.0, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.0)
 _PUBLISHED_STDDEVS = (0.01, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.01)
-_PAPER_STDDEV = 0.01
 _PAPER_BIASES = (0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 
 Layer = Callable[[Any], Any]
@@ -24,7 +23,7 @@ class Variant:
 
     Attributes:
       input_scale: what (x - mean) is divided by, from the standard deviations of the channels.
-      initial: (place, seed, width) -> keywords of a layer; places are conv1 … conv5, fc6 … fc8.
+      initial: (place, seed) -> keywords of a layer; places are conv1 … conv5, fc6 … fc8.
       convs: a builder for each of conv1 … conv5, called as `_layers.conv_layer` is.
       after_relu: what follows conv1 and conv2, before their poolings.
       after_pool: (name, dtype) -> what follows pool1, pool2 and pool5.
@@ -33,7 +32,7 @@ class Variant:
     """
 
     input_scale: Callable[[Sequence[float]], list[float]]
-    initial: Callable[[int, int, float], dict[str, Any]]
+    initial: Callable[[int, int], dict[str, Any]]
     convs: tuple[Callable[..., Layer], ...] = (_layers.conv_layer,) * 5
     after_relu: Layer = _layers.unchanged
     after_pool: Callable[[str, Any], Layer] = lambda name, dtype: _layers.unchanged
@@ -41,26 +40,24 @@ class Variant:
     second_dropout: bool = True
 
 
-def _published(place: int, seed: int, width: float) -> dict[str, Any]:
+def _published(place: int, seed: int) -> dict[str, Any]:
     weights = _layers.normal(_PUBLISHED_STDDEVS[place], seed)
     return {"initial_weights": weights, "initial_bias": _PUBLISHED_BIASES[place]}
 
 
-def _paper(place: int, seed: int, width: float) -> dict[str, Any]:
-    # A narrow network has fewer inputs to sum up (conv1 excepted); with the paper's own values a
-    # quarter of the width would leave 1/64 of the picture beside the biases at fc7.
-    stddev = _PAPER_STDDEV if place == _CONV1 else _PAPER_STDDEV / width**0.5
-    return {"initial_weights": _layers.normal(stddev, seed), "initial_bias": _PAPER_BIASES[place]}
+def _paper(place: int, seed: int) -> dict[str, Any]:
+    # With the paper's own N(0, 0.01²) its biases of 1 drown the picture on the way to fc7.
+    return _from_zeros_at_fc8(place, seed, 2.0) | {"initial_bias": _PAPER_BIASES[place]}
 
 
-def _fixed(place: int, seed: int, width: float) -> dict[str, Any]:
+def _fixed(place: int, seed: int) -> dict[str, Any]:
     # A max pooling about doubles the mean square of what passes (BUILD_NOTES.md has the figures),
     # which He's derivation does not know; half his variance after it keeps the scale.
     variance = 1.0 if place in _AFTER_POOLING else 2.0
     return _from_zeros_at_fc8(place, seed, variance)
 
 
-def _modern(place: int, seed: int, width: float) -> dict[str, Any]:
+def _modern(place: int, seed: int) -> dict[str, Any]:
     # What comes out of a pooling is normalised, so that He's variance is right everywhere. The
     # length of a standardised filter changes no output, but how far a step turns it.
     return _from_zeros_at_fc8(place, seed, 2.0)
@@ -71,10 +68,6 @@ def _from_zeros_at_fc8(place: int, seed: int, variance: float) -> dict[str, Any]
     # ln C.
     weights = "zeros" if place == _FC8 else _layers.fan_in_normal(variance, seed)
     return {"initial_weights": weights, "initial_bias": 0.0}
-
-
-def _without_scale(std: Sequence[float]) -> list[float]:
-    return [1.0] * len(std)
 
 
 def _to_one(std: Sequence[float]) -> list[float]:
@@ -92,7 +85,7 @@ VARIANTS = {
     "fixed": Variant(input_scale=_layers.deviations, initial=_fixed),
     "published": Variant(input_scale=_to_one, initial=_published, second_dropout=False),
     "paper": Variant(
-        input_scale=_without_scale,
+        input_scale=_layers.deviations,
         initial=_paper,
         convs=(_layers.conv_layer, _GROUPED, _layers.conv_layer, _GROUPED, _GROUPED),
         after_relu=_layers.local_response,

@@ -26,12 +26,10 @@ class AlexNet(keras.Model):
       published: keeps the original's (x - mean) / 255, N(0, 0.01²) and N(0, 0.005²) weights,
         0 and 0.1 biases, and its slip: fc8 reads relu7, so that the second dropout is dead.
       paper: local response normalisation between ReLU and pooling of conv1 and conv2; conv2, conv4
-        and conv5 in two groups; N(0, 0.01²) weights; biases 1 in conv2, conv4, conv5, fc6 and fc7,
-        0 elsewhere; both dropouts. Its input is x - mean without a scale, which is what the paper
-        feeds, and what its weights are made for: a filter of conv1 sums up 363 pixels of
-        deviation 65 or so, and 0.01 · √363 · 65 is a response of about 12. Divided by 255 it
-        would be 0.05, beside biases of 1. Even so the biases of 1 drown most of the picture on
-        its way to fc7, and a run may stay at chance for long.
+        and conv5 in two groups; biases 1 in conv2, conv4, conv5, fc6 and fc7, 0 elsewhere; both
+        dropouts. Input, He's values and the zeros in fc8 are those of `fixed`: with the paper's
+        N(0, 0.01²) weights it did not leave chance. The biases make the units of a layer alike,
+        which wants a low rate: 0.001 or so.
       modern: `fixed` with standardised filters in the convolutions and group normalisation after
         the poolings, where what it has to read is a quarter of what it is before them.
 
@@ -73,7 +71,7 @@ class AlexNet(keras.Model):
         self._respond = parts.after_relu
 
         def initial(place: int) -> dict[str, Any]:
-            return {**parts.initial(place, (seed * 8 + place) % 2**31, width), "dtype": dtype}
+            return {**parts.initial(place, (seed * 8 + place) % 2**31), "dtype": dtype}
 
         def wide(count: int) -> int:
             return parts.multiple * max(1, round(count * width / parts.multiple))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from catdog.errors import UsageError
 from catdog.models import _layers
-from catdog.models._alexnet_variants import VARIANTS
 from catdog.models.alexnet import AlexNet
 from catdog.training import objective
 
@@ -169,16 +168,15 @@ def test_paper_has_the_parameters_of_its_layers() -> None:
     assert len(model.weights) == 16
 
 
-def test_paper_starts_from_the_papers_values_and_narrow_ones_from_as_much_signal() -> None:
-    narrow = _model("paper", width=0.25)
-    layers = [getattr(narrow, f"conv{n}") for n in range(1, 6)]
-    layers += [narrow.fc6, narrow.fc7, narrow.fc8]
-    for place, (layer, bias) in enumerate(zip(layers, [0, 1, 0, 1, 1, 1, 1, 0], strict=True)):
-        deviation = 0.01 if place == 0 else 0.01 / 0.25**0.5
+def test_paper_starts_from_biases_of_one_and_hes_values() -> None:
+    model = _model("paper", width=0.25)
+    layers = [getattr(model, f"conv{n}") for n in range(1, 6)]
+    layers += [model.fc6, model.fc7, model.fc8]
+    for layer, bias in zip(layers, [0, 1, 0, 1, 1, 1, 1, 0], strict=True):
         assert np.all(layer.bias.numpy() == bias), layer.name
+        fan_in = np.prod(layer.kernel.shape[:-1])
+        deviation = 0.0 if layer is model.fc8 else (2 / fan_in) ** 0.5
         assert layer.kernel.numpy().std() == pytest.approx(deviation, rel=0.05), layer.name
-    at_full_width = VARIANTS["paper"].initial(3, 0, 1.0)["initial_weights"]
-    assert at_full_width([100, 100]).numpy().std() == pytest.approx(0.01, rel=0.03)
 
 
 def _grouped_conv(x: Array, layer: Any) -> Array:
@@ -203,8 +201,7 @@ def _respond(x: Array) -> Array:
 def test_paper_is_its_layers_in_numpy(images: NDArray[np.uint8]) -> None:
     model = _model("paper", width=0.04)
     _let_pictures_through(model)
-    model.conv1.kernel.assign(model.conv1.kernel.value / 10)  # its input is 60 times fixed's
-    x = images.astype(np.float64) - MEAN
+    x = (images.astype(np.float64) - MEAN) / np.array(STD)
     x = _pool(_respond(_conv(x, model.conv1, stride=4, same=False)))
     x = _pool(_respond(_grouped_conv(x, model.conv2)))
     x = _grouped_conv(_grouped_conv(_conv(x, model.conv3), model.conv4), model.conv5)

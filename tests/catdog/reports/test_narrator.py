@@ -35,9 +35,11 @@ def test_steps_are_told_now_and_then_and_counted_anew_in_each_epoch(
     monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
     narrator = Narrator(epochs=16, steps_per_epoch=40)
     for epoch in (1, 2):
-        for _ in range(4):
+        first = 40 * (epoch - 1)
+        for start in range(first, first + 40, 10):
             now[0] += 6.0
-            narrator.tell_steps([{"epoch": epoch, "cross_entropy": 0.5}] * 10)
+            steps = range(start, start + 10)
+            narrator.tell_steps([{"step": n, "epoch": epoch, "cross_entropy": 0.5} for n in steps])
         narrator.tell_epoch([RECORD])
     lines = capsys.readouterr().err.splitlines()
     # A line is due 10 seconds after the last one, and the last step has the epoch's own line.
@@ -47,3 +49,16 @@ def test_steps_are_told_now_and_then_and_counted_anew_in_each_epoch(
         "epoch 2/16, steps: 30 of 40",
         epoch_line(RECORD, 16),
     ]
+
+
+def test_an_epoch_that_is_resumed_is_counted_from_where_it_was(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
+    narrator = Narrator(epochs=16, steps_per_epoch=40)
+    for step in (55, 56, 57):
+        now[0] += 6.0
+        narrator.tell_steps([{"step": step, "epoch": 2, "cross_entropy": 0.5}])
+    # The first step began the count; the two after it took 12 seconds.
+    assert capsys.readouterr().err == "epoch 2/16, steps: 18 of 40 (4.0 s each) loss 0.5000\n"

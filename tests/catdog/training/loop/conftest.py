@@ -32,7 +32,6 @@ def never(place: int) -> None:
 
 
 def _killer(when: int) -> Callable[[int], None]:
-
     def kill(place: int) -> None:
         if place >= when:
             raise Stopped
@@ -48,6 +47,14 @@ def _schedule() -> Plateau:
 
 
 Start = Callable[..., tuple[Progress, dict[str, Any]]]
+
+
+def _restored(folder: Path, extent: Extent, variables: dict[str, Any]) -> tuple[Progress, Any]:
+    for last in checkpoints.of_kind(folder / "checkpoints", "last")[-1:]:
+        checkpoints.restore(last, variables)
+        progress = from_saved(checkpoints.read_about(last)["progress"], extent)
+        return progress, checkpoints.read_array(last, "losses")
+    return Progress(), None
 
 
 @pytest.fixture
@@ -72,12 +79,7 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
     ) -> tuple[Progress, dict[str, Any]]:
         tiny = make_tiny(longest_call=per_call, **settings)
         extent = Extent(len(examples["ids"]), STEPS, total_steps)
-        progress, losses = Progress(), None
-        for last in checkpoints.of_kind(folder / "checkpoints", "last")[-1:]:
-            saved = checkpoints.read_about(last)["progress"]
-            progress = from_saved(saved, extent)
-            losses = checkpoints.read_array(last, "losses")
-            checkpoints.restore(last, tiny.steps.variables)
+        progress, losses = _restored(folder, extent, tiny.steps.variables)
         left = iter(scores[progress.epoch :])
         journal = Journal(folder, start_step=progress.step)
 
