@@ -87,6 +87,7 @@ class Runner:
             dropout_key=1,
             loss_scaling=chosen == "float16",
             xla=config.xla,
+            longest_call=config.steps,
         )
         with strategy.scope():
             model = parts.make_model(description, seed=0, dtype=precision.policy(chosen))
@@ -117,6 +118,7 @@ def _random_batches(image_size: int, batch_size: int, strategy: Any) -> Any:
         "images": rng.integers(0, 256, (share, image_size, image_size, 3), dtype=np.uint8),
         "labels": labels,
         "targets": np.eye(_CLASSES, dtype=np.float32)[labels],
+        "ids": np.arange(share),
         "weights": np.ones(share, np.float32),
     }
     return distribution.distributed_iterator(
