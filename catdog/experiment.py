@@ -130,6 +130,7 @@ def _make_steps(
         loss_scaling=chosen == "float16",
         xla=config.xla,
         longest_call=config.steps_per_call,
+        timed=not config.deterministic,
         clip_norm=config.clip_norm,
         ema_decay=config.ema_decay,
         accumulate_steps=config.accumulate_steps,

@@ -41,10 +41,11 @@ def epoch_line(record: dict[str, Any], epochs: int) -> str:
         for key, value in record.items()
         if key.startswith("validation_") and key != "validation_seconds"
     )
+    waited = record["data_wait_percent"]
+    wait = "" if waited is None else f"  waited for data {waited} %"
     return (
         f"epoch {record['epoch']}/{epochs}  loss {record['train_cross_entropy']:.4f}"
         f" + L2 {record['l2']:.4f}  accuracy {record['train_accuracy']:.4f}{scores}"
         f"{' *' if record['is_best'] else ''}  rate {record['learning_rate']:.2g}"
-        f"  {record['pictures_per_second']} pictures/s"
-        f"  waited for data {record['data_wait_percent']} %"
+        f"  {record['pictures_per_second']} pictures/s{wait}"
     )

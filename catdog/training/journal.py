@@ -87,4 +87,6 @@ def _as_json(number: float) -> float | str:
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

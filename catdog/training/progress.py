@@ -47,7 +47,7 @@ class EpochSums:
       first_rate, last_rate: learning rates of the first and the last step.
       l2: weight_decay · Σ w²/2 after the last step.
       seconds: that the steps took.
-      waited: seconds of those that they waited for data.
+      waited: seconds of those that they waited for data; None where nobody looked.
     """
 
     steps: int = 0
@@ -58,7 +58,7 @@ class EpochSums:
     last_rate: float = 0.0
     l2: float = 0.0
     seconds: float = 0.0
-    waited: float = 0.0
+    waited: float | None = 0.0
 
     def add(self, result: StepResults, rates: NDArray[np.float32], seconds: float) -> None:
         """Adds the steps of one call."""
@@ -75,11 +75,13 @@ class EpochSums:
         self.last_rate = float(rates[-1])
         self.l2 = result.l2
         self.seconds += seconds
-        self.waited += result.waited
+        if self.waited is not None:
+            self.waited = None if result.waited is None else self.waited + result.waited
 
     def record(self, epoch: int) -> Record:
         """The line of the epoch, as in summary.csv; epochs count from 0 here and from 1 there."""
         examples = max(self.examples, 1.0)
+        waited = None if self.waited is None else round(100 * self.waited / self.seconds, 1)
         return {
             "epoch": epoch + 1,
             "learning_rate": self.first_rate,
@@ -90,7 +92,7 @@ class EpochSums:
             "examples": int(self.examples),
             "seconds": round(self.seconds, 2),
             "pictures_per_second": round(self.examples / self.seconds, 1),
-            "data_wait_percent": round(100 * self.waited / self.seconds, 1),
+            "data_wait_percent": waited,
         }
 
 

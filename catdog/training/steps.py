@@ -26,7 +26,7 @@ class StepResults:
         number i if it could not be read.
       losses: float32 [steps, batch], the cross-entropy of each before class weights.
       l2: weight_decay · Σ w²/2 after the last of the steps.
-      waited: seconds that the steps together waited for data.
+      waited: seconds that the steps together waited for data; None where nobody looked.
     """
 
     cross_entropies: NDArray[np.float32]
@@ -35,7 +35,7 @@ class StepResults:
     ids: NDArray[np.int64]
     losses: NDArray[np.float32]
     l2: float
-    waited: float
+    waited: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Settings:
     Attributes:
       dropout_key: of the dropout masks, beside the step's number.
       longest_call: most steps in one call.
+      timed: whether to measure `StepResults.waited`, which deterministic operations cannot.
       accumulate_steps: parts that each replica's batch is computed in, one after the other.
       class_weights: a factor for the loss of each class; none for all alike.
     """
@@ -57,6 +58,7 @@ class Settings:
     loss_scaling: bool
     xla: bool
     longest_call: int = 1
+    timed: bool = True
     clip_norm: float = 0.0
     ema_decay: float = 0.0
     accumulate_steps: int = 1
@@ -155,6 +157,9 @@ class TrainSteps:
         total = self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
         return total, self._strategy.gather(losses, axis=0)
 
+    def _now(self) -> Any:
+        return tf.timestamp() if self._settings.timed else tf.constant(0.0, tf.float64)
+
     @tf.function
     def _run(
         self, iterator: Any, learning_rates: Any, count: Any, first_step: Any
@@ -165,10 +170,10 @@ class TrainSteps:
         losses = tf.TensorArray(tf.float32, size=count, element_shape=[rows])
         waited = tf.constant(0.0, tf.float64)
         for place in tf.range(count):
-            asked = tf.timestamp()
+            asked = self._now()
             batch = next(iterator)
             with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
-                waited += tf.timestamp() - asked
+                waited += self._now() - asked
             step = first_step + tf.cast(place, tf.int64)
             total, own_losses = self._one_step(batch, learning_rates[place], step)
             sums = sums.write(place, total)
@@ -198,5 +203,5 @@ class TrainSteps:
             ids=ids.numpy(),
             losses=losses.numpy(),
             l2=float(l2),
-            waited=float(waited),
+            waited=float(waited) if self._settings.timed else None,
         )

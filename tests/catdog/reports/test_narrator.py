@@ -25,6 +25,7 @@ def test_an_epoch_is_one_line_with_losses_scores_and_speed() -> None:
         "epoch 2/16  loss 0.6123 + L2 0.2500  accuracy 0.7000  validation accuracy 0.7500"
         "  validation log loss 0.5000 *  rate 0.0075  181.4 pictures/s  waited for data 2.5 %"
     )
+    assert epoch_line(RECORD | {"data_wait_percent": None}, 16).endswith("181.4 pictures/s")
     assert " *" not in epoch_line(RECORD | {"is_best": False}, 16)
 
 
