@@ -93,6 +93,9 @@ class TrainConfig:
     deterministic: bool = _option(
         False, "the same bits on the same machine, however often the run is interrupted"
     )
+    stall_steps: int = _option(
+        500, "steps at chance before a warning that names the layer to blame; 0: never", lower=0
+    )
     max_bad_records: int = _option(
         0, "training pictures that may be skipped because they cannot be read", lower=0
     )

@@ -216,7 +216,6 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
     make_iterator = _iterator_function(config, manifest, model.image_size, strategy)
     evaluate = _evaluate_function(config, manifest, model, strategy)
     start = resume.start(Path(config.model_dir), about, steps.variables, extent)
-    start_step = start.progress.step
 
     def validate(check: Callable[[], None]) -> dict[str, float]:
         if not config.validation_split:
@@ -236,7 +235,12 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
         extent=extent,
         steps_per_call=config.steps_per_call,
         listeners=listeners.listeners(
-            config, manifest, start_step=start_step, extent=extent, on_epoch=on_epoch
+            config,
+            manifest,
+            model=model,
+            start_step=start.progress.step,
+            extent=extent,
+            on_epoch=on_epoch,
         ),
         rules=_save_rules(config),
         signals=signals,

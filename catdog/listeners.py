@@ -4,14 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from catdog import cli, schema
+import tensorflow as tf
+
+from catdog import cli, parts, schema
+from catdog.augmentations._augmentation import Augmentation
 from catdog.config import TrainConfig
+from catdog.data import pipeline, views
 from catdog.errors import IntegrityError
 from catdog.reports.narrator import Narrator
-from catdog.training import profiling
+from catdog.training import anatomy, culprit, profiling
+from catdog.training.chance import chance_level
 from catdog.training.journal import Journal
 from catdog.training.loop import Listeners
 from catdog.training.progress import Extent
+from catdog.training.stall import StallWatch
 
 Records = list[dict[str, Any]]
 
@@ -22,6 +28,7 @@ def listeners(
     config: TrainConfig,
     manifest: schema.Manifest,
     *,
+    model: Any,
     start_step: int,
     extent: Extent,
     on_epoch: Callable[[Records], None],
@@ -31,13 +38,19 @@ def listeners(
     Args:
       config: the settings.
       manifest: of the data set.
+      model: what is trained.
       start_step, extent: of the run.
       on_epoch: one more that gets the records of all epochs.
     """
     model_dir = Path(config.model_dir)
     split = manifest.split(config.train_split)
     journal = Journal(model_dir, start_step=start_step)
-    told: list[Any] = [Narrator(epochs=extent.epochs, steps_per_epoch=extent.steps_per_epoch)]
+    watch = _stall_watch(config, manifest, model)
+    watch.recall(journal.kept)
+    told: list[Any] = [
+        Narrator(epochs=extent.epochs, steps_per_epoch=extent.steps_per_epoch),
+        watch,
+    ]
     if config.profile_steps:
         first, last = profiling.parse(config.profile_steps)
         told.append(profiling.Profiler(model_dir / "profile", first=first, last=last))
@@ -55,6 +68,37 @@ def listeners(
         on_not_finite=on_not_finite,
         before_save=journal.sync,
     )
+
+
+def _stall_watch(config: TrainConfig, manifest: schema.Manifest, model: Any) -> StallWatch:
+    split = manifest.split(config.train_split)
+    made = parts.make_augmentations(
+        config.augmentation,
+        config.augmentation_option,
+        model.image_size,
+        manifest.statistics(config.train_split),
+    )
+    chance = chance_level(
+        split.label_counts,
+        label_smoothing=config.label_smoothing,
+        class_weights=parts.class_weights(
+            config.class_weights, manifest.class_names, split.label_counts
+        ),
+        mixes=any(type(each).mix is not Augmentation.mix for each in made),
+    )
+
+    def diagnose() -> str:
+        # Not the batch that is due: starting there would read a second window of the order.
+        slice_ = pipeline.Slice(anatomy.PICTURES)
+        batches = pipeline.eval_dataset(
+            Path(config.data_dir), manifest, config.train_split, slice_=slice_
+        )
+        batch = next(iter(batches))
+        batch["images"] = views.center_crop(batch["images"], model.image_size)[0]
+        batch["targets"] = tf.one_hot(batch["labels"], len(manifest.class_names))
+        return culprit.verdict(anatomy.diagnose(model, batch))
+
+    return StallWatch(chance, every_steps=config.stall_steps, diagnose=diagnose, say=cli.say)
 
 
 def _each(*functions: Callable[[Records], None]) -> Callable[[Records], None]:

@@ -19,6 +19,7 @@ _FREE_TO_CHANGE = frozenset(
     {"data_dir", "model_dir", "devices", "xla", "reader_threads", "steps_per_call"}
     | {"eval_batch_size", "final_views", "resume", "precision", "init_from", "profile_steps"}
     | {"save_every_minutes", "save_every_steps", "grace_seconds", "max_bad_records"}
+    | {"stall_steps"}
 )
 # Beside the config; the precision that "auto" led to is compared, not the word. What an older
 # version did not write down is not compared.

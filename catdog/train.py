@@ -3,6 +3,7 @@
 python -m catdog.train --data_dir=DATA --model_dir=RUN
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ def main(config: TrainConfig) -> dict[str, Any]:
             raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
         model_dir.mkdir(parents=True, exist_ok=True)
         with files.lock(model_dir / ".lock", str(model_dir)):
+            if config.deterministic:
+                # Else it reports, as an error, an attribute of its own that it has no use for.
+                os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             tf = cli.import_tensorflow()
             if config.deterministic:
                 # Holds for the whole process; TensorFlow has no public way back.

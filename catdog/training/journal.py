@@ -27,17 +27,23 @@ class Journal:
     Args:
       model_dir: the run's folder.
       start_step: steps from here on are dropped from metrics.jsonl, they will come again.
+
+    Attributes:
+      kept: the records of the steps before, in order.
     """
 
     def __init__(self, model_dir: Path, *, start_step: int) -> None:
         self._model_dir = model_dir
         self._summary = model_dir / "summary.csv"
         self._metrics = model_dir / "metrics.jsonl"
+        self.kept: list[Record] = []
         kept = []
         if self._metrics.exists():
             for line in self._metrics.read_text(encoding="utf-8").splitlines():
                 # A line that was cut off belongs to a step that is not in the checkpoint.
-                if line.endswith("}") and json.loads(line)["step"] < start_step:
+                record = json.loads(line) if line.endswith("}") else {"step": start_step}
+                if record["step"] < start_step:
+                    self.kept.append(record)
                     kept.append(line + "\n")
         files.write_whole(self._metrics, "".join(kept))
 
