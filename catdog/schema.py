@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
+from catdog import _wire
 from catdog._manifest import (
     MANIFEST_FILE,
     NO_SUMS,
@@ -41,6 +42,8 @@ __all__ = [
     "Statistics",
     "Sums",
     "check_files",
+    "checksum",
+    "deserialize",
     "frame",
     "key_bytes",
     "manifest_text",
@@ -140,7 +143,46 @@ def serialize(example: Example) -> bytes:
     return _field(1, entries)
 
 
-def _masked_crc(content: bytes) -> bytes:
+def deserialize(record: bytes) -> Example:
+    """The example whose bytes `serialize`, or TensorFlow, wrote; no TensorFlow is needed.
+
+    Raises:
+      ValueError: the record is no `tf.train.Example`, or lacks one of our features; it says what.
+    """
+    try:
+        found = _wire.features(record)
+    except ValueError as error:
+        raise ValueError(f"it is no tf.train.Example ({error})") from None
+
+    def one(key: str, kind: type) -> Any:
+        values = found.get(key)
+        if key not in found:
+            raise ValueError(f"the feature {key} is missing")
+        if values is None or len(values) != 1 or not isinstance(values[0], kind):
+            what = "integer" if kind is int else "byte string"
+            raise ValueError(f"the feature {key} is not one {what}")
+        return values[0]
+
+    def text(key: str) -> str:
+        try:
+            return str(one(key, bytes).decode())
+        except UnicodeDecodeError:
+            raise ValueError(f"the feature {key} is no UTF-8 text") from None
+
+    return Example(
+        encoded=one("image/encoded", bytes),
+        height=one("image/height", int),
+        width=one("image/width", int),
+        label=one("image/class/label", int),
+        text=text("image/class/text"),
+        filename=text("image/filename"),
+        sha256=text("image/key/sha256"),
+        format=text("image/format"),
+    )
+
+
+def checksum(content: bytes) -> bytes:
+    """The 4 bytes of the masked CRC-32C that a TFRecord file has behind this content."""
     crc = google_crc32c.value(content)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
 
@@ -148,7 +190,7 @@ def _masked_crc(content: bytes) -> bytes:
 def frame(record: bytes) -> bytes:
     """The record as it stands in a TFRecord file: length, crc of it, record, crc of that."""
     length = struct.pack("<Q", len(record))
-    return length + _masked_crc(length) + record + _masked_crc(record)
+    return length + checksum(length) + record + checksum(record)
 
 
 def _wanted() -> dict[str, Any]:
