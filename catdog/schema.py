@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 __all__ = [
+    "JPEG_END",
     "MANIFEST_FILE",
     "NO_SUMS",
     "SCHEMA_VERSION",
@@ -56,6 +57,9 @@ __all__ = [
 ]
 
 NAME = "catdog"
+
+# The marker that ends every JPEG; a cut one lacks it.
+JPEG_END = b"\xff\xd9"
 
 # field number of each kind of list in tf.train.Feature
 _BYTES_LIST, _INT64_LIST = 1, 3
