@@ -47,18 +47,6 @@ def _manifest(data_dir: str | Path, split: str, batch_size: int, image_size: int
     return manifest
 
 
-def _pairs(batches: "tf.data.Dataset", steps: int) -> "tf.data.Dataset":
-    """(images, labels) of batches as the pipeline gives them, the padding taken away."""
-    import tensorflow as tf
-
-    def pair(batch: dict[str, Any]) -> tuple[Any, Any]:
-        real = batch["ids"] >= 0
-        return tf.boolean_mask(batch["images"], real), tf.boolean_mask(batch["labels"], real)
-
-    pairs = batches.map(pair, num_parallel_calls=1, deterministic=True)
-    return pairs.apply(tf.data.experimental.assert_cardinality(steps))
-
-
 def dataset(
     data_dir: str | Path, split: str, *, batch_size: int = 64, image_size: int = 227
 ) -> "tf.data.Dataset":
@@ -84,10 +72,12 @@ def dataset(
       UsageError: a folder, split or size that is not there.
       InputError: the folder holds no data set.
       IntegrityError: a file of it is missing or cut.
+
+    Iterating raises tf.errors.InvalidArgumentError or DataLossError where a record is damaged.
     """
     manifest = _manifest(data_dir, split, batch_size, image_size)
     cli.import_tensorflow()
-    from catdog.data import pipeline, views
+    from catdog.data import pairs, pipeline, views
 
     slice_ = pipeline.Slice(batch_size)
     batches = pipeline.eval_dataset(Path(data_dir), manifest, split, slice_=slice_)
@@ -96,7 +86,8 @@ def dataset(
         return batch | {"images": views.center_crop(batch["images"], image_size)[0]}
 
     steps = pipeline.steps_per_epoch(manifest.split(split).examples, batch_size)
-    return _pairs(batches.map(cut, num_parallel_calls=1, deterministic=True), steps)
+    middles = batches.map(cut, num_parallel_calls=1, deterministic=True)
+    return pairs.labelled_pictures(middles, steps, data_dir)
 
 
 def _unmixing(
@@ -153,7 +144,7 @@ def training_dataset(
     if epochs < 1:
         raise UsageError(f"epochs must be at least 1, received {epochs}")
     cli.import_tensorflow()
-    from catdog.data import pipeline
+    from catdog.data import pairs, pipeline
 
     batches = pipeline.train_dataset(
         Path(data_dir),
@@ -165,7 +156,7 @@ def training_dataset(
         epochs=epochs,
     )
     steps = pipeline.steps_per_epoch(manifest.split(split).examples, batch_size)
-    return _pairs(batches, steps * epochs)
+    return pairs.labelled_pictures(batches, steps * epochs, data_dir)
 
 
 def train(config: TrainConfig) -> dict[str, Any]:

@@ -42,11 +42,10 @@ _NOISE = (
 # What TensorFlow says of records whose checksums are right and whose content is wrong.
 _DAMAGE = (
     "the manifest counts more or fewer records",
+    "differs from what its manifest describes",
+    "damaged records, ",
     "Could not parse example",
     "is required but could not be found",
-    "Unknown image file format",
-    "Invalid JPEG data",
-    "Shape of tensor DecodeJpeg",
 )
 
 _PLACES = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
@@ -208,7 +207,9 @@ def _is_damage(error: BaseException) -> bool:
     kind, text = type(error).__name__, str(error)
     if kind == "NotFoundError":
         return ".tfrecord-" in text
-    return kind == "InvalidArgumentError" and any(sign in text for sign in _DAMAGE)
+    return kind in ("InvalidArgumentError", "UnknownError") and any(
+        sign in text for sign in _DAMAGE
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,16 +9,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from catdog import cli, registry, schema
+from catdog import cli, inquest, registry, schema
 from catdog.augmentations._augmentation import Augmentation
 from catdog.data import pipeline
 from catdog.data.pipeline import Slice
-from catdog.errors import MismatchError, UsageError
+from catdog.errors import IntegrityError, MismatchError, UsageError
 from catdog.evaluators._evaluator import Evaluator
 from catdog.optimizers._optimizer import Optimizer
 from catdog.schedules._schedule import Schedule
 from catdog.training import checkpoints, distribution, precision
-from catdog.training.predict import Predictions, Predictor
+from catdog.training.predict import Predictions, Predictor, UnusableRecords
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +243,10 @@ def predict_split(
     """The predictions for every example of a split, with progress on stderr.
 
     `check` is called before each batch, and may raise to end it.
+
+    Raises:
+      IntegrityError: a record is damaged or missing; the message names it.
+      NumericError: a probability is NaN.
     """
 
     def checked(steps: Iterable[int]) -> Iterator[int]:
@@ -250,13 +254,27 @@ def predict_split(
             check()
             yield step
 
-    return predictor(
-        lambda: pipeline.eval_dataset(
-            data_dir, manifest, split, slice_=slice_, reader_threads=reader_threads
-        ),
-        examples=manifest.split(split).examples,
-        batch_size=slice_.batch_size,
-        progress=lambda steps, total: cli.progress(
-            checked(steps), total=total, what=f"evaluating {split}, batches"
-        ),
-    )
+    try:
+        return predictor(
+            lambda: pipeline.eval_dataset(
+                data_dir,
+                manifest,
+                split,
+                slice_=slice_,
+                reader_threads=reader_threads,
+                check_contents=True,
+            ),
+            examples=manifest.split(split).examples,
+            batch_size=slice_.batch_size,
+            progress=lambda steps, total: cli.progress(
+                checked(steps), total=total, what=f"evaluating {split}, batches"
+            ),
+        )
+    except UnusableRecords as error:
+        problems = inquest.bad_records(data_dir, manifest, split, error.examples)
+        raise inquest.error_of(problems, data_dir) from error
+    except (IntegrityError, tf.errors.OpError) as error:
+        reason = inquest.explained(error, data_dir, manifest, split)
+        if reason is None:
+            raise
+        raise reason from error

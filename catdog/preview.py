@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from catdog import cli, schema
+from catdog import cli, inquest, schema
 from catdog.config import PreviewConfig
 from catdog.errors import UsageError
 from catdog.reports.sheet import Cell, write_sheet
@@ -58,6 +58,13 @@ def _chosen(records: Iterator[_Stored], count: int, classes: int) -> list[_Store
     return [*found, *spare][:count]
 
 
+def _check_usable(config: PreviewConfig, manifest: schema.Manifest, unusable: list[int]) -> None:
+    if unusable:
+        data_dir = Path(config.data_dir)
+        problems = inquest.bad_records(data_dir, manifest, config.split, unusable)
+        raise inquest.error_of(problems, data_dir)
+
+
 def _versions(
     config: PreviewConfig, manifest: schema.Manifest, chosen: list[_Stored]
 ) -> dict[tuple[int, int], tuple[NDArray[Any], NDArray[Any]]]:
@@ -96,14 +103,15 @@ def _versions(
         seed=config.seed,
         window_bytes=window_bytes,
     )
-    return {
-        (int(number), step // per_epoch): (image.copy(), targets)
-        for step, batch in zip(sorted(steps), batches.as_numpy_iterator(), strict=True)
+    versions = {}
+    for step, batch in zip(sorted(steps), batches.as_numpy_iterator(), strict=True):
+        _check_usable(config, manifest, order.bad_examples(batch["ids"]))
         for number, image, targets in zip(
             batch["ids"], batch["images"], batch["targets"], strict=True
-        )
-        if number in wanted
-    }
+        ):
+            if number in wanted:
+                versions[int(number), step // per_epoch] = (image.copy(), targets)
+    return versions
 
 
 def _shares(targets: NDArray[Any], class_names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """From windows to encoded records: what is read of the shards, in which order, checked."""
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,17 +10,53 @@ import tensorflow as tf
 
 from catdog import schema
 from catdog.data import order
+from catdog.errors import IntegrityError
+
+# (path, inode, size, time of the last change, sha256) of the shards that this process found right.
+_checked: set[tuple[str, int, int, int, str]] = set()
+
+
+def check_content(data_dir: Path, shard: schema.Shard) -> None:
+    """Nothing, when the file has the sha256 of its manifest; read once as long as it is unchanged.
+
+    tf.data does not see two records that changed places, or a shard of another build.
+
+    Raises:
+      IntegrityError: it has another one.
+      OSError: it cannot be read.
+    """
+    path = data_dir / shard.file
+    with path.open("rb") as file:
+        about = os.fstat(file.fileno())
+        known = (str(path), about.st_ino, about.st_size, about.st_mtime_ns, shard.sha256)
+        if known in _checked:
+            return
+        if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
+            raise IntegrityError(
+                f"{path} differs from what its manifest describes; copy it again or rebuild it"
+            )
+    _checked.add(known)
 
 
 def windows_dataset(
-    data_dir: Path, split: schema.Split, windows: Callable[[], Iterable[order.Window]], seed: int
+    data_dir: Path,
+    split: schema.Split,
+    windows: Callable[[], Iterable[order.Window]],
+    seed: int,
+    *,
+    check_contents: bool,
 ) -> tf.data.Dataset:
-    """One element a window: its files, record count, positions, ids and pixel seed."""
+    """One element a window: its files, record count, positions, ids and pixel seed.
+
+    With `check_contents` the window's shards are held against their sha256 first.
+    """
     files = [str(data_dir / shard.file) for shard in split.shards]
     counts = [shard.examples for shard in split.shards]
 
     def elements() -> Iterator[tuple[Any, ...]]:
         for window in windows():
+            for shard in window.shards if check_contents else ():
+                check_content(data_dir, split.shards[shard])
             yield (
                 [files[shard] for shard in window.shards],
                 sum(counts[shard] for shard in window.shards),

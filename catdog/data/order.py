@@ -12,6 +12,7 @@ pseudorandom number generators, OOPSLA 2014), so it does not change with numpy's
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,19 @@ def pixel_seed(seed: int, epoch: int) -> int:
     It is a signed 64-bit number, as TensorFlow's stateless operations take it.
     """
     return int(np.uint64(derive(_PIXELS, seed, epoch)).astype(np.int64))
+
+
+def mark(example: Any) -> Any:
+    """The id in a batch of the example of this number when its record cannot be used: -2 or less.
+
+    Its own inverse, for numbers, arrays and tensors; -1 is left to padding.
+    """
+    return -2 - example
+
+
+def bad_examples(ids: NDArray[np.int64]) -> list[int]:
+    """The numbers of the examples that the ids of a batch mark as unusable, ascending."""
+    return sorted({int(mark(number)) for number in ids.ravel() if number < -1})
 
 
 @dataclasses.dataclass(frozen=True)

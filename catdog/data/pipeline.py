@@ -2,6 +2,11 @@
 
 Both read windows of whole shards (`order`), keep the records encoded until they are due, and
 decode in parallel. Pictures stay uint8 until they are on the device.
+
+A record that cannot be used (no example, a label or size that the manifest does not allow, a
+damaged JPEG) comes as a black picture with label and weight 0 and the id `order.mark(number)`, -2
+or less; `inquest.bad_records` says why. Other damage ends the iteration with an error of
+TensorFlow's; `inquest.explained` says where.
 """
 
 import dataclasses
@@ -13,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from catdog import schema
-from catdog.data import _augment, _records, order
+from catdog.data import _augment, _guard, _records, order
 from catdog.errors import UsageError
 
 
@@ -98,6 +103,7 @@ def _prefetched(batches: tf.data.Dataset, slice_: Slice) -> tf.data.Dataset:
 
 def _batches(
     records: tf.data.Dataset,
+    manifest: schema.Manifest,
     decode: Callable[[Any, Any], Any],
     finish: Callable[[dict[str, Any], Any], dict[str, Any]],
     *,
@@ -109,13 +115,22 @@ def _batches(
 
     def example(record: Any, index: Any, pixel_seed: Any) -> tuple[dict[str, Any], Any]:
         parsed = schema.parse(record)
+        encoded = _guard.sound_jpeg(
+            parsed["encoded"],
+            parsed["label"],
+            stored_size=manifest.image_size,
+            num_classes=len(manifest.class_names),
+        )
         seed = tf.stack([pixel_seed, index])
-        image = decode(parsed["encoded"], seed)
-        return _element(image, size, parsed["label"], index), seed
+        return _element(decode(encoded, seed), size, parsed["label"], index), seed
 
-    threads = reader_threads or tf.data.AUTOTUNE
-    examples = records.map(example, num_parallel_calls=threads, deterministic=True)
-    batches = examples.batch(slice_.replica_batch_size, drop_remainder=True)
+    batches = _guard.batches(
+        records,
+        example,
+        size=size,
+        batch_size=slice_.replica_batch_size,
+        threads=reader_threads or tf.data.AUTOTUNE,
+    )
     return _prefetched(batches.map(finish), slice_)
 
 
@@ -128,10 +143,13 @@ def _train_batches(
     augmentations: Sequence[_augment.Augmentation],
     seed: int,
     reader_threads: int,
+    check_contents: bool,
 ) -> tf.data.Dataset:
     """The augmented batches of the examples that `windows` names."""
+    found = _records.windows_dataset(data_dir, split, windows, seed, check_contents=check_contents)
     return _batches(
-        _records.records_of(_records.windows_dataset(data_dir, split, windows, seed)),
+        _records.records_of(found),
+        manifest,
         _augment.decoder(augmentations, manifest.image_size),
         _augment.finisher(augmentations, len(manifest.class_names)),
         size=augmentations[0].image_size,
@@ -162,6 +180,7 @@ def train_dataset(
     start_step: int = 0,
     window_bytes: int = 1 << 30,
     reader_threads: int = 0,
+    check_contents: bool = False,
 ) -> tf.data.Dataset:
     """Batches of the epochs `start_step // steps` … `epochs` - 1, one replica's each.
 
@@ -183,6 +202,8 @@ def train_dataset(
       window_bytes: how many bytes of records are shuffled together.
       reader_threads: pictures decoded at the same time, 0 lets tf.data choose; no influence
         on what comes.
+      check_contents: end with an error before a shard that has not the sha256 of its manifest;
+        each is hashed once a process, as its window is read.
     """
     split = manifest.split(split_name)
     per_epoch = steps_per_epoch(split.examples, slice_.batch_size)
@@ -193,9 +214,8 @@ def train_dataset(
             done = max(start_step - epoch * per_epoch, 0) * (slice_.batch_size // slice_.workers)
             yield from order.skipped(_own_part(found, slice_), done)
 
-    return _train_batches(
-        data_dir, manifest, split, windows, slice_, augmentations, seed, reader_threads
-    )
+    chosen = (slice_, augmentations, seed, reader_threads, check_contents)
+    return _train_batches(data_dir, manifest, split, windows, *chosen)
 
 
 def chosen_batches(
@@ -221,7 +241,7 @@ def chosen_batches(
             yield from _kept(_own_part(found, slice_), wanted, slice_.batch_size // slice_.workers)
 
     return _train_batches(
-        data_dir, manifest, split, windows, slice_, augmentations, seed, reader_threads
+        data_dir, manifest, split, windows, slice_, augmentations, seed, reader_threads, False
     )
 
 
@@ -233,6 +253,7 @@ def eval_dataset(
     slice_: Slice,
     window_bytes: int = 1 << 28,
     reader_threads: int = 0,
+    check_contents: bool = False,
 ) -> tf.data.Dataset:
     """One pass over whole pictures in the order of the files.
 
@@ -244,8 +265,10 @@ def eval_dataset(
     def windows() -> list[order.Window]:
         return _own_part(order.sequential(*_sizes(split), window_bytes=window_bytes), slice_)
 
+    found = _records.windows_dataset(data_dir, split, windows, 0, check_contents=check_contents)
     return _batches(
-        _records.records_of(_records.windows_dataset(data_dir, split, windows, 0)),
+        _records.records_of(found),
+        manifest,
         _decode_whole,
         _finish_whole,
         size=manifest.image_size,

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from catdog.data import order
 from catdog.errors import IntegrityError, NumericError
 from catdog.training import distribution
 
@@ -23,6 +24,17 @@ class Predictions:
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+
+
+class UnusableRecords(IntegrityError):
+    """Records that could not be read; `examples` are their numbers in the split."""
+
+    def __init__(self, examples: list[int]) -> None:
+        super().__init__(
+            f"the records of the examples {', '.join(map(str, examples))} cannot be used; run "
+            "python -m data_tools.verify_tfrecords"
+        )
+        self.examples = examples
 
 
 class Predictor:
@@ -60,6 +72,14 @@ class Predictor:
         results = self._strategy.run(self._replica_step, args=(next(iterator),))
         return [self._strategy.gather(result, axis=0) for result in results]
 
+    def _results(self, iterator: Any) -> list[NDArray[Any]]:
+        """ids, labels and probabilities of one step."""
+        ids, labels, probabilities = (part.numpy() for part in self._step(iterator))
+        unusable = order.bad_examples(ids)
+        if unusable:
+            raise UnusableRecords(unusable)
+        return [ids, labels, probabilities]
+
     def __call__(
         self,
         make_dataset: Callable[[], tf.data.Dataset],
@@ -77,19 +97,18 @@ class Predictor:
           progress: wraps the range of steps, to show how far it is.
 
         Raises:
+          UnusableRecords: a record is no example, or its picture is damaged.
           IntegrityError: an example came twice or not at all.
           NumericError: a probability is NaN.
         """
         iterator = distribution.distributed_iterator(self._strategy, make_dataset)
         steps = -(-examples // batch_size)
-        found = [
-            [part.numpy() for part in self._step(iterator)] for _ in progress(range(steps), steps)
-        ]
+        found = [self._results(iterator) for _ in progress(range(steps), steps)]
         ids, labels, probabilities = (np.concatenate(parts) for parts in zip(*found, strict=True))
         real = ids >= 0
         ids, labels, probabilities = ids[real], labels[real], probabilities[real]
-        order = np.argsort(ids, kind="stable")
-        if not np.array_equal(ids[order], np.arange(examples)):
+        places = np.argsort(ids, kind="stable")
+        if not np.array_equal(ids[places], np.arange(examples)):
             raise IntegrityError(
                 f"{examples} examples were due once each, {len(ids)} came "
                 f"({len(np.unique(ids))} different ones); rebuild the data set"
@@ -99,4 +118,4 @@ class Predictor:
                 "the model gives NaN for some pictures, it has diverged; train it again with a "
                 "lower --learning_rate"
             )
-        return Predictions(labels[order].astype(np.int64), probabilities[order])
+        return Predictions(labels[places].astype(np.int64), probabilities[places])
