@@ -63,3 +63,15 @@ class BuildConfig:
         upper=images.PIXEL_LIMIT,
     )
     dry_run: bool = flags.option(False, "count and estimate only, write nothing")
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyConfig:
+    """The flags of `verify_tfrecords`; one field is one flag."""
+
+    data_dir: str = flags.option(flags.REQUIRED, "folder of a built data set")
+    quick: bool = flags.option(False, "check the files' sizes and the manifest only")
+    output_file: str = flags.option("", "a CSV with one row a problem; empty writes none")
+    workers: int = flags.option(
+        0, "processes that read shards; 0 for one a core; no influence on the result", lower=0
+    )
