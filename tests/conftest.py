@@ -86,16 +86,6 @@ class Damage:
     words: str
 
 
-def frames_of(content: bytes) -> list[bytes]:
-    """The frames of a sound shard: 8 bytes of length, 4 of checksum, the record, 4 of checksum."""
-    found, start = [], 0
-    while start < len(content):
-        end = start + 16 + int.from_bytes(content[start : start + 8], "little")
-        found.append(content[start:end])
-        start = end
-    return found
-
-
 def _flipped(frame: bytes, place: int) -> bytes:
     return frame[:place] + bytes([frame[place] ^ 4]) + frame[place + 1 :]
 
@@ -114,40 +104,48 @@ def _with(frames: list[bytes], number: int, *instead: bytes) -> bytes:
     return b"".join([*frames[:number], *instead, *frames[number + 1 :]])
 
 
+SHARD_DAMAGES = {
+    "cut between records": Damage(lambda f, o: b"".join(f[:-2]), lambda n: n - 2, "due"),
+    "cut inside a record": Damage(
+        lambda f, o: _with(f[:3], 2, f[2][:500]), lambda n: 2, "ends inside the record"
+    ),
+    "empty": Damage(lambda f, o: b"", lambda n: 0, "due"),
+    "missing": Damage(lambda f, o: None, lambda n: None, "the file is missing"),
+    "a record twice": Damage(
+        lambda f, o: _with(f, 1, f[1], f[1]), lambda n: 2, "the key of record 1"
+    ),
+    "a flipped bit of the bytes": Damage(
+        lambda f, o: _with(f, 2, _flipped(f[2], 300)), lambda n: 2, "checksum of its bytes"
+    ),
+    "a flipped bit of the length": Damage(
+        lambda f, o: _with(f, 2, _flipped(f[2], 1)), lambda n: 2, "checksum of its length"
+    ),
+    "bytes appended": Damage(
+        lambda f, o: b"".join(f) + b"\1" * 20, lambda n: n, "20 bytes that are no record"
+    ),
+    "two records swapped": Damage(
+        lambda f, o: b"".join([f[0], f[3], f[2], f[1], *f[4:]]), lambda n: 1, "it comes where"
+    ),
+    "another build's shard": Damage(
+        lambda f, o: b"".join(o), lambda n: 0, "its key is none of this shard's"
+    ),
+    "a broken JPEG": Damage(
+        lambda f, o: _with(f, 2, _reframed(f[2], encoded=lambda jpeg: jpeg[:-300])),
+        lambda n: 2,
+        "damaged JPEG",
+    ),
+    "a label that is no class": Damage(
+        lambda f, o: _with(f, 2, _reframed(f[2], label=7)), lambda n: 2, "its label 7 is none"
+    ),
+}
+
+
 @pytest.fixture(scope="session")
 def shard_damages() -> dict[str, Damage]:
     """The twelve ways in which a shard of at least four records breaks, by name."""
-    return {
-        "cut between records": Damage(lambda f, o: b"".join(f[:-2]), lambda n: n - 2, "due"),
-        "cut inside a record": Damage(
-            lambda f, o: _with(f[:3], 2, f[2][:500]), lambda n: 2, "ends inside the record"
-        ),
-        "empty": Damage(lambda f, o: b"", lambda n: 0, "due"),
-        "missing": Damage(lambda f, o: None, lambda n: None, "the file is missing"),
-        "a record twice": Damage(
-            lambda f, o: _with(f, 1, f[1], f[1]), lambda n: 2, "the key of record 1"
-        ),
-        "a flipped bit of the bytes": Damage(
-            lambda f, o: _with(f, 2, _flipped(f[2], 300)), lambda n: 2, "checksum of its bytes"
-        ),
-        "a flipped bit of the length": Damage(
-            lambda f, o: _with(f, 2, _flipped(f[2], 1)), lambda n: 2, "checksum of its length"
-        ),
-        "bytes appended": Damage(
-            lambda f, o: b"".join(f) + b"\1" * 20, lambda n: n, "20 bytes that are no record"
-        ),
-        "two records swapped": Damage(
-            lambda f, o: b"".join([f[0], f[3], f[2], f[1], *f[4:]]), lambda n: 1, "it comes where"
-        ),
-        "another build's shard": Damage(
-            lambda f, o: b"".join(o), lambda n: 0, "its key is none of this shard's"
-        ),
-        "a broken JPEG": Damage(
-            lambda f, o: _with(f, 2, _reframed(f[2], encoded=lambda jpeg: jpeg[:-300])),
-            lambda n: 2,
-            "damaged JPEG",
-        ),
-        "a label that is no class": Damage(
-            lambda f, o: _with(f, 2, _reframed(f[2], label=7)), lambda n: 2, "its label 7 is none"
-        ),
-    }
+    return SHARD_DAMAGES
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "damage_kind" in metafunc.fixturenames:
+        metafunc.parametrize("damage_kind", list(SHARD_DAMAGES))

@@ -14,21 +14,6 @@ import pytest
 from catdog import files, inquest, inspection, schema
 from catdog.errors import IntegrityError, NumericError
 
-KINDS = (
-    "cut between records",
-    "cut inside a record",
-    "empty",
-    "missing",
-    "a record twice",
-    "a flipped bit of the bytes",
-    "a flipped bit of the length",
-    "bytes appended",
-    "two records swapped",
-    "another build's shard",
-    "a broken JPEG",
-    "a label that is no class",
-)
-
 
 def frames_of(content: bytes) -> list[bytes]:
     """The frames of a sound shard: 8 bytes of length, 4 of checksum, the record, 4 of checksum."""
@@ -92,14 +77,13 @@ def broken(
 
 
 def test_there_are_twelve(shard_damages: dict[str, Any]) -> None:
-    assert tuple(shard_damages) == KINDS
+    assert len(shard_damages) == 12
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_damage_is_found_with_its_file_record_offset_and_key(
-    broken: Callable[..., Broken], shard_damages: dict[str, Any], kind: str
+    broken: Callable[..., Broken], shard_damages: dict[str, Any], damage_kind: str
 ) -> None:
-    made, damage = broken(kind), shard_damages[kind]
+    made, damage = broken(damage_kind), shard_damages[damage_kind]
     problem = inquest.first_damage(made.folder, made.manifest, "validation")
     assert problem is not None
     assert problem.place.file == made.shard.file
@@ -108,23 +92,22 @@ def test_damage_is_found_with_its_file_record_offset_and_key(
     assert damage.words in problem.reason
     if number is None or number == made.shard.examples:
         return
-    if kind not in ("empty", "cut between records"):  # there is no such record then
+    if damage_kind not in ("empty", "cut between records"):  # there is no such record then
         assert problem.place.offset == sum(map(len, made.frames[:number]))
     keys = [schema.deserialize(frame[12:-4]).filename for frame in made.frames]
-    expected = {"a record twice": 1, "two records swapped": 3}.get(kind, number)
-    if kind != "another build's shard":
+    expected = {"a record twice": 1, "two records swapped": 3}.get(damage_kind, number)
+    if damage_kind != "another build's shard":
         assert problem.place.key == keys[expected]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "two records swapped"])
 def test_nearly_all_is_found_where_no_table_lists_the_keys(
-    broken: Callable[..., Broken], shard_damages: dict[str, Any], kind: str
+    broken: Callable[..., Broken], shard_damages: dict[str, Any], damage_kind: str
 ) -> None:
-    made, damage = broken(kind, table=False), shard_damages[kind]
+    made, damage = broken(damage_kind, table=False), shard_damages[damage_kind]
     problem = inquest.first_damage(made.folder, made.manifest, "validation")
     assert problem is not None
     assert problem.place.file == made.shard.file
-    if kind != "another build's shard":
+    if damage_kind not in ("another build's shard", "two records swapped"):
         assert problem.place.record == damage.record(made.shard.examples)
 
 
