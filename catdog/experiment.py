@@ -9,10 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from catdog import __version__, files, flags, listeners, parts, resume, schema, warm_start
+from catdog import __version__, files, flags, inquest, listeners, parts, resume, schema, warm_start
 from catdog.config import TrainConfig
 from catdog.data import decoder, order, pipeline, views
-from catdog.errors import UsageError
+from catdog.errors import IntegrityError, UsageError
 from catdog.schedules._schedule import Schedule
 from catdog.signals import Signals
 from catdog.training import distribution, precision
@@ -35,6 +35,7 @@ class Run:
       evaluate: (split, views, check) -> split, views, number of examples and every score by name;
         calls `check` before each batch.
       weights: {name: tf.Variable} of the model.
+      explain: an error of the training's input with the record that made it, or None.
       summary: one line about what will be trained, and on what.
     """
 
@@ -42,6 +43,7 @@ class Run:
     start: resume.Start
     evaluate: Callable[[str, str, Callable[[], None]], dict[str, Any]]
     weights: dict[str, Any]
+    explain: Callable[[BaseException], IntegrityError | None]
     summary: str
 
 
@@ -172,6 +174,7 @@ def _iterator_function(
                 start_step=start_step,
                 window_bytes=config.shuffle_window_mb << 20,
                 reader_threads=config.reader_threads,
+                check_contents=True,
             ),
         )
 
@@ -245,8 +248,12 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
         rules=_save_rules(config),
         signals=signals,
     )
+
+    def explain(error: BaseException) -> IntegrityError | None:
+        return inquest.explained(error, Path(config.data_dir), manifest, config.train_split)
+
     summary = _summary(config, about, extent.examples)
-    return Run(training, start, evaluate, parts.weights(model), summary)
+    return Run(training, start, evaluate, parts.weights(model), explain, summary)
 
 
 def _extent(config: TrainConfig, manifest: schema.Manifest) -> Extent:

@@ -1,12 +1,12 @@
 """Who is told how a training run goes: journal, terminal, profiler; and what trouble leads to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from catdog import cli, parts, schema
+from catdog import cli, inquest, parts, schema, shards
 from catdog.augmentations._augmentation import Augmentation
 from catdog.config import TrainConfig
 from catdog.data import pipeline, views
@@ -56,15 +56,20 @@ def listeners(
         told.append(profiling.Profiler(model_dir / "profile", first=first, last=last))
 
     def on_not_finite(step: int, rate: float, losses: dict[int, float]) -> None:
-        pictures = [{**_place(split, number), "loss": loss} for number, loss in losses.items()]
+        places = [shards.address(Path(config.data_dir), split, number) for number in losses]
+        pictures = [
+            {"id": number, "shard": place.file, "record": place.record, "key": place.key}
+            | {"loss": loss}
+            for place, (number, loss) in zip(places, losses.items(), strict=True)
+        ]
         path = journal.write_not_finite(step, rate, sum(losses.values()), pictures)
-        cli.say(f"step {step} was about {_named(pictures)}; {path} has them all")
+        cli.say(f"step {step} was about {_named(places)}; {path} has all of its pictures")
 
     return Listeners(
         on_steps=_each(journal.write_steps, *[each.tell_steps for each in told]),
         on_epoch=_each(journal.write_epochs, *[each.tell_epoch for each in told], on_epoch),
         on_losses=journal.write_losses,
-        on_bad_records=_bad_records_function(config, split),
+        on_bad_records=_bad_records_function(config, manifest),
         on_not_finite=on_not_finite,
         before_save=journal.sync,
     )
@@ -109,36 +114,27 @@ def _each(*functions: Callable[[Records], None]) -> Callable[[Records], None]:
     return call
 
 
-def _bad_records_function(config: TrainConfig, split: schema.Split) -> Callable[[list[int]], None]:
-    """Says which records could not be read, and ends the run when there are too many."""
+def _bad_records_function(
+    config: TrainConfig, manifest: schema.Manifest
+) -> Callable[[list[int]], None]:
+    """Says which records could not be used, and ends the run when there are too many."""
+    data_dir = Path(config.data_dir)
     told: set[int] = set()
 
     def on_bad_records(numbers: list[int]) -> None:
-        new = [_place(split, number) for number in numbers if number not in told]
-        told.update(numbers)
+        new = [number for number in numbers if number not in told]
+        told.update(new)
+        problems = inquest.bad_records(data_dir, manifest, config.train_split, new)
         if len(numbers) > config.max_bad_records:
-            raise IntegrityError(
-                f"{len(numbers)} records of the training split cannot be read, "
-                f"--max_bad_records={config.max_bad_records} allows no more: {_named(new)}; mend "
-                "the data set or raise the limit"
-            )
-        for place in new:
-            cli.say(f"warning: skipping {_named([place])}: it cannot be read")
+            error = inquest.error_of(problems, data_dir)
+            limit = f"--max_bad_records={config.max_bad_records}"
+            raise IntegrityError(f"{error}; {limit} is how many training may skip")
+        for problem in problems:
+            cli.say(f"warning: skipping {problem}")
 
     return on_bad_records
 
 
-def _place(split: schema.Split, number: int) -> dict[str, Any]:
-    """Where example `number` of the split is."""
-    record = number
-    for shard in split.shards:
-        if record < shard.examples:
-            return {"id": number, "shard": shard.file, "record": record}
-        record -= shard.examples
-    raise IndexError(number)
-
-
-def _named(places: Records) -> str:
-    named = [f"{place['shard']} record {place['record']}" for place in places[:_NAMED]]
-    more = len(places) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
+def _named(places: Sequence[shards.Place]) -> str:
+    more = len(places) - _NAMED
+    return ", ".join(map(str, places[:_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from typing import Any
 
 from catdog import cli, files, schema
 from catdog.config import TrainConfig
-from catdog.errors import UsageError
+from catdog.errors import CatdogError, UsageError
 from catdog.signals import Signals
 from catdog.training import checkpoints
 
@@ -46,7 +46,15 @@ def _train(config: TrainConfig, model_dir: Path, signals: Signals) -> dict[str, 
     signals.check()
     experiment.write_settings(config)
     cli.say(run.summary)
-    progress = run.loop.train(run.start.progress, run.start.losses)
+    try:
+        progress = run.loop.train(run.start.progress, run.start.losses)
+    except CatdogError:
+        raise
+    except Exception as error:
+        reason = run.explain(error)
+        if reason is None:
+            raise
+        raise reason from error
     best = checkpoints.find(model_dir, "best")
     result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
     if config.validation_split:
