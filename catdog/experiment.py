@@ -24,6 +24,10 @@ from catdog.training.steps import Settings, TrainSteps
 _DROPOUT = 17  # names the dropout stream of a seed, beside those in order.py
 _REPORTED = ("accuracy", "log_loss")
 
+Check = Callable[[], None]
+Evaluate = Callable[[str, str, Check], dict[str, Any]]
+Validate = Callable[[Check], dict[str, float]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -41,7 +45,7 @@ class Run:
 
     loop: Loop
     start: resume.Start
-    evaluate: Callable[[str, str, Callable[[], None]], dict[str, Any]]
+    evaluate: Evaluate
     weights: dict[str, Any]
     explain: Callable[[BaseException], IntegrityError | None]
     summary: str
@@ -49,7 +53,7 @@ class Run:
 
 def _evaluate_function(
     config: TrainConfig, manifest: schema.Manifest, model: Any, strategy: Any
-) -> Callable[[str, str, Callable[[], None]], dict[str, Any]]:
+) -> Evaluate:
     """`Run.evaluate`; its compiled steps are kept between calls."""
     evaluators = {name: parts.make_evaluator(name) for name in _REPORTED}
     evaluators[config.evaluator] = parts.make_evaluator(config.evaluator, config.evaluator_option)
@@ -59,7 +63,7 @@ def _evaluate_function(
     }
     slice_ = distribution.slice_of(strategy, config.eval_batch_size)
 
-    def evaluate(split: str, views_name: str, check: Callable[[], None]) -> dict[str, Any]:
+    def evaluate(split: str, views_name: str, check: Check) -> dict[str, Any]:
         predictions = parts.predict_split(
             predictors[views_name],
             Path(config.data_dir),
@@ -174,7 +178,8 @@ def _iterator_function(
                 start_step=start_step,
                 window_bytes=config.shuffle_window_mb << 20,
                 reader_threads=config.reader_threads,
-                check_contents=True,
+                # Who allows bad records has a shard that is not what was built.
+                check_contents=not config.max_bad_records,
             ),
         )
 
@@ -220,16 +225,10 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
     evaluate = _evaluate_function(config, manifest, model, strategy)
     start = resume.start(Path(config.model_dir), about, steps.variables, extent)
 
-    def validate(check: Callable[[], None]) -> dict[str, float]:
-        if not config.validation_split:
-            return {}
-        found = evaluate(config.validation_split, config.validation_views, check)
-        return {name: score for name, score in found.items() if isinstance(score, float)}
-
     training = Loop(
         steps=steps,
         make_iterator=make_iterator,
-        validate=validate,
+        validate=_validate_function(config, evaluate),
         evaluator=evaluator,
         score_name=config.evaluator,
         schedule=schedule,
@@ -254,6 +253,18 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
 
     summary = _summary(config, about, extent.examples)
     return Run(training, start, evaluate, parts.weights(model), explain, summary)
+
+
+def _validate_function(config: TrainConfig, evaluate: Evaluate) -> Validate:
+    """The scores of the validation split, or none where there is no such split."""
+
+    def validate(check: Check) -> dict[str, float]:
+        if not config.validation_split:
+            return {}
+        found = evaluate(config.validation_split, config.validation_views, check)
+        return {name: score for name, score in found.items() if isinstance(score, float)}
+
+    return validate
 
 
 def _extent(config: TrainConfig, manifest: schema.Manifest) -> Extent:
