@@ -59,17 +59,23 @@ class Html(str):
     __slots__ = ()
 
 
-def text(content: str) -> Html:
-    """The content as text: <, >, &, quotes escaped, letters that do not show as \\u202e and such.
+def visible(content: str) -> str:
+    """The content with letters that do not show spelled out, such as \\u202e.
 
     A lone surrogate, a control or an order to turn the direction of writing round cannot do
-    anything, and can be seen.
+    anything then, and can be seen.
     """
-    shown = "".join(
+    if content.isprintable():
+        return content
+    return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in content
     )
-    return Html(html.escape(shown, quote=True))
+
+
+def text(content: str) -> Html:
+    """The content as `visible` text with <, >, & and quotes escaped."""
+    return Html(html.escape(visible(content), quote=True))
 
 
 def joined(*children: str) -> Html:

@@ -75,3 +75,53 @@ class VerifyConfig:
     workers: int = flags.option(
         0, "processes that read shards; 0 for one a core; no influence on the result", lower=0
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class BrowseConfig:
+    """One field is one flag of `browse_tfrecords`."""
+
+    data_dir: str = flags.option(flags.REQUIRED, "folder of a built data set")
+    output_file: str = flags.option("browse.html", "the page to write; .html")
+    source: str = flags.option(
+        "",
+        "what the data set was built from; with it the page has the sizes of the originals and "
+        "what can still be seen of rejected pictures",
+    )
+    samples: int = flags.option(12, "pictures of each class and split", lower=1, upper=100)
+    max_index: int = flags.option(
+        200_000, "examples that can be searched for; each takes about 20 bytes", lower=0
+    )
+    search_pictures: int = flags.option(
+        2000,
+        "show pictures in the search when there are no more examples than this; each takes "
+        "about 2 kB",
+        lower=0,
+    )
+    seed: int = flags.option(0, "decides which pictures are the samples", lower=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class InfoConfig:
+    """One field is one flag of `info`."""
+
+    data_dir: str = flags.option(flags.REQUIRED, "folder of a built data set")
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffConfig:
+    """One field is one flag of `diff`."""
+
+    output_file: str = flags.option("", "write every difference as a row of this CSV file, too")
+    rows: int = flags.option(20, "differences of each kind to print", lower=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class CardConfig:
+    """One field is one flag of `card`."""
+
+    data_dir: str = flags.option(flags.REQUIRED, "folder of a built data set")
+    output_file: str = flags.option("", "where to write it; empty for DATA_CARD.md in data_dir")
+    licence: str = flags.option(
+        "unknown", "of the pictures, as the Hub names it: cdla-permissive-2.0, for instance"
+    )

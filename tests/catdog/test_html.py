@@ -113,7 +113,9 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_can_be_read_in_both_schemes(scheme: int) -> None:
-    colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", html.STYLE.split("@media")[scheme]))
+    colours = dict(
+        re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", html.STYLE.split("@media")[scheme])
+    )
     for ground in ("paper", "panel"):
         for name in ("ink", "quiet", "link", "bad", "good"):
             light, dark = sorted((luminance(colours[ground]), luminance(colours[name])))[::-1]
