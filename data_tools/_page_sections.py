@@ -227,8 +227,8 @@ def _group(whole: Group, cut: Group, found: Mapping[str, Shown]) -> html.Html:
     entries = []
     for member in cut.members:
         known = found.get(member.key)
-        distance = f", distance {member.distance}" if member.distance not in ("", "0") else ""
-        state = member.split or "not stored"
+        distance = f", distance {member.distance}" if member.distance else ""
+        state = member.split or member.fate or "not stored"
         note = f"{member.kind}{distance}"
         jpeg = known.jpeg if known else b""
         entries.append(Shown(member.key, member.class_name, state, jpeg, note))

@@ -22,10 +22,20 @@ _BLOCK = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A picture of a group; `split` is empty when it is not stored, `kind` says how it is alike."""
+    """A picture of a group.
+
+    Attributes:
+      key: of the picture.
+      split: empty when it is not stored.
+      fate: why it is not stored, if the table says so: dropped, rejected, left out.
+      class_name: as it is labelled.
+      kind: how it is like the first of the group: exact, near, mirrored.
+      distance: to the first one; empty for none.
+    """
 
     key: str
     split: str
+    fate: str
     class_name: str
     kind: str
     distance: str
@@ -107,19 +117,24 @@ def _class_name(label: str, class_names: tuple[str, ...]) -> str:
     return class_names[int(label)] if known else label
 
 
+def _distance(cell: str) -> str:
+    return "" if not cell.strip("0.") else cell
+
+
 def _listed_groups(data_dir: Path, class_names: tuple[str, ...]) -> list[Group]:
     members: dict[str, list[Member]] = defaultdict(list)
     conflicts: dict[str, bool] = defaultdict(bool)
     for row in rows(data_dir, DUPLICATES):
         group = row.get("group", "")
-        name = _class_name(row.get("label", ""), class_names)
+        name = row.get("class") or _class_name(row.get("label", ""), class_names)
         members[group].append(
             Member(
                 key=row.get("key", ""),
                 split=row.get("split", ""),
+                fate=row.get("fate", ""),
                 class_name=name,
                 kind=row.get("kind", ""),
-                distance=row.get("distance", ""),
+                distance=_distance(row.get("distance", "")),
             )
         )
         conflicts[group] |= row.get("conflict", "").lower() in _TRUE
@@ -139,7 +154,7 @@ def _exact_groups(data_dir: Path) -> list[Group]:
     members: dict[str, list[Member]] = defaultdict(list)
     for row in rows(data_dir, SPLITS) if repeated else ():
         if int(row["sha256"][:16], 16) in repeated:
-            member = Member(row["key"], row["split"], row["class"], "exact", "")
+            member = Member(row["key"], row["split"], "", row["class"], "exact", "")
             members[row["sha256"]].append(member)
     return [
         Group(

@@ -33,7 +33,8 @@ from data_tools.config import BrowseConfig
 
 _REJECTS_SHOWN = 120
 _EXCLUDED_SHOWN = 200
-_ABSENT_INDEXED = 20_000
+_ABSENT_INDEXED = 20_000  # of each kind
+_DROPPED = "dropped"
 
 _STYLE = _page_charts.STYLE + _page_sections.STYLE + _page_search.STYLE
 
@@ -89,7 +90,7 @@ def _excluded(folder: Path) -> html.Html:
     return _page_sections.excluded(counts, rows) if counts else html.Html("")
 
 
-def _absent(folder: Path) -> list[_page_search.Absent]:
+def _absent(folder: Path, groups: list[_tables.Group]) -> list[_page_search.Absent]:
     """The pictures that are not in the data set, as the search tells of them."""
     found = []
     for row in _tables.rows(folder, _tables.REJECTS):
@@ -101,7 +102,13 @@ def _absent(folder: Path) -> list[_page_search.Absent]:
             break
         note = f"{row.get('key_there', '')} in {row.get('data_set', '')} is equal"
         found.append(_page_search.Absent(row.get("key", ""), "excluded", note))
-    return found
+    dropped = (
+        _page_search.Absent(member.key, member.fate, f"a copy of {group.members[0].key}")
+        for group in groups
+        for member in group.members
+        if member.fate == _DROPPED
+    )
+    return found + list(itertools.islice(dropped, _ABSENT_INDEXED))
 
 
 def _duplicates(
@@ -196,7 +203,7 @@ def _page(
     wanted = {m.key for group in _page_sections.shown_groups(groups) for m in group.members}
     found = _page_scan.scan(folder, manifest, limits, wanted=wanted, originals=originals)
     indexed = found.index()
-    packed = _page_search.index(manifest, indexed, _absent(folder))
+    packed = _page_search.index(manifest, indexed, _absent(folder, groups))
     examples = sum(split.examples for split in manifest.splits.values())
     body = [
         _page_sections.classes(manifest),

@@ -1,9 +1,15 @@
 """What all tests share: quiet libraries, two logical CPUs for TensorFlow, the real pictures."""
 
 import dataclasses
+import fcntl
 import functools
+import json
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +73,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "real_data" in fixtures:
             item.add_marker(pytest.mark.real)
+        if "browser" in fixtures:
+            item.add_marker(pytest.mark.browser)
         if "repository" in fixtures:
             item.add_marker(pytest.mark.repository)
 
@@ -149,3 +157,124 @@ def shard_damages() -> dict[str, Damage]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "damage_kind" in metafunc.fixturenames:
         metafunc.parametrize("damage_kind", list(SHARD_DAMAGES))
+
+
+# Gives the process the two ends of pipes that --remote-debugging-pipe wants as 3 and 4.
+_WITH_PIPES = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Browser:
+    """Headless Chromium with one page, driven by its DevTools protocol over a pipe.
+
+    Attributes:
+      requests: the URLs that the page asked for since `open`, itself left out.
+      complaints: what its console and its security policy said since `open`.
+    """
+
+    def __init__(self, program: str, profile: Path) -> None:
+        (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
+        high = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+        flags += ["--remote-debugging-pipe", "--disable-dev-shm-usage"]
+        command = [program, *flags, f"--user-data-dir={profile}", "about:blank"]
+        pipes = list(map(str, high))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _WITH_PIPES, *pipes, *command],
+            pass_fds=high,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for end in (theirs_in, theirs_out, *high):
+            os.close(end)
+        self._out, self._in = ours_out, ours_in
+        self._waiting, self._number, self._session = b"", 0, ""
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        targets = self.call("Target.getTargets")["targetInfos"]
+        page = next(target["targetId"] for target in targets if target["type"] == "page")
+        self._session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """What the browser answers to the command."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return dict(answer["result"])
+            self._note(answer)
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._waiting:
+            read = os.read(self._in, 1 << 16)
+            assert read, "the browser went away"
+            self._waiting += read
+        message, self._waiting = self._waiting.split(b"\0", 1)
+        return dict(json.loads(message))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        method, about = event.get("method", ""), event.get("params", {})
+        if method == "Network.requestWillBeSent" and not about["request"]["url"].startswith(
+            "data:"
+        ):
+            self.requests.append(about["request"]["url"])
+        if method in ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled"):
+            self.complaints.append(json.dumps(about))
+
+    def open(self, url: str, *, width: int = 1440, height: int = 900, dark: bool = False) -> None:
+        """Shows the page in a window of this size, and returns when it is loaded."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.call("Page.navigate", url="about:blank")
+        self.requests, self.complaints = [], []
+        self.call("Page.navigate", url=url)
+        until = time.monotonic() + 60
+        loaded = "location.protocol !== 'about:' && document.readyState === 'complete'"
+        while not self.evaluate(loaded):
+            assert time.monotonic() < until, f"{url} does not load"
+            time.sleep(0.05)
+        self.requests = [request for request in self.requests if request != url.split("#")[0]]
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of the JavaScript expression in the page; a promise is waited for."""
+        asked = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+        answer = self.call("Runtime.evaluate", **asked)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def press(self, text: str) -> None:
+        """Types the text into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def close(self) -> None:
+        """Ends the browser."""
+        os.close(self._out)
+        os.close(self._in)
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; a test that asks for it is skipped where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium is installed (apt-get install chromium)")
+    started = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield started
+    started.close()
