@@ -209,8 +209,8 @@ def duplicates(
     conflicts = sum(group.conflict for group in groups)
     across = sum(len(group.splits) > 1 for group in groups)
     copies = sum(len(group.members) for group in groups)
-    words = f"{len(groups):,} groups of copies with {copies:,} pictures; {conflicts:,} groups have "
-    words += f"more than one label, {across:,} lie in more than one split."
+    words = f"Groups of copies: {len(groups):,}, with {copies:,} pictures; {conflicts:,} with more "
+    words += f"than one label, {across:,} in more than one split."
     if not groups:
         words = "No copies were found."
     if table == "splits.csv":
