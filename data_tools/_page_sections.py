@@ -34,7 +34,10 @@ nav a { display: inline-block; padding: .2rem 0; }
 .pictures .key { font-size: .75rem; }
 .pairs { display: grid; gap: 0 2rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 36rem), 1fr)); }
-.group { border-left: 4px solid var(--line); padding-left: .75rem; margin: 1rem 0; }
+.groups { display: flex; flex-wrap: wrap; gap: 1.25rem 2rem; margin: 1rem 0; }
+.group { border-left: 4px solid var(--line); padding-left: .75rem; min-width: 0; }
+.group .pictures { display: flex; flex-wrap: wrap; margin-bottom: 0; }
+.group li { width: 6rem; }
 .group.conflict { border-color: var(--bad); }
 .group p { margin: 0; }
 """
@@ -215,11 +218,10 @@ def duplicates(
         words = "No copies were found."
     if table == "splits.csv":
         words += " Only pictures with equal bytes were compared."
-    parts = []
-    for whole, group in zip(groups, shown_groups(groups), strict=False):
-        parts.append(_group(whole, group, found))
-    if len(groups) > len(parts):
-        parts.append(quiet(f"{len(groups) - len(parts):,} more groups are in {table}."))
+    drawn = [_group(*pair, found) for pair in zip(groups, shown_groups(groups), strict=False)]
+    parts = [html.tag("div", {"class": "groups"}, *drawn)] if drawn else []
+    if len(groups) > len(drawn):
+        parts.append(quiet(f"{len(groups) - len(drawn):,} more groups are in {table}."))
     return section("duplicates", "Copies and label conflicts", quiet(words), *parts)
 
 
