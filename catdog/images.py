@@ -62,6 +62,14 @@ class Prepared:
     pixels: NDArray[np.uint8]
 
 
+@dataclasses.dataclass(frozen=True)
+class Thumbnail:
+    """A picture in small, uint8 [side, side, 3], and how many pixels it has itself."""
+
+    pixels: NDArray[np.uint8]
+    source_pixels: int
+
+
 def _in_words(error: Exception) -> str:
     """What Pillow says, on one line, without the addresses of its objects."""
     said = " ".join(str(error).split()) or type(error).__name__
@@ -199,3 +207,33 @@ def to_record(
     if orientation in _UPRIGHT:
         square = square.transpose(_UPRIGHT[orientation])
     return Prepared(_to_jpeg(square, jpeg_quality), np.asarray(square))
+
+
+def thumbnail(data: bytes, *, side: int, max_pixels: int) -> Thumbnail:
+    """The picture upright, in RGB, squashed to side × side: to compare, not to look at.
+
+    A JPEG is decoded at half its size or less, down to an eighth, while twice `side` is left: four
+    times faster than in full.
+
+    Args:
+      data: the file's bytes, as for `to_record`.
+      side: of the square, pixels.
+      max_pixels: budget that the header is held to before anything is decoded.
+
+    Raises:
+      RejectedPicture: it is empty, no picture, damaged, cut or over the budget.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have set it
+    with _quietly(_opened, data, max_pixels) as image:
+        source_pixels = image.width * image.height
+        drafted = _quietly(image.draft, None, (2 * side, 2 * side))
+        orientation = _quietly(_decode, image)
+        if drafted is None:
+            small = _quietly(_square, image, side, "squash")
+        else:
+            # The last block of a JPEG is padded; the box, in fractions of a pixel, leaves that out.
+            rgb = _quietly(_to_rgb, image)
+            small = rgb.resize((side, side), Image.Resampling.BICUBIC, box=drafted[1])
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    return Thumbnail(np.asarray(small), source_pixels)

@@ -11,7 +11,7 @@ import PIL
 from PIL import features
 
 from catdog import files, images, schema
-from data_tools import splits
+from data_tools import _similar_report, splits
 from data_tools._plan import Plan, Reject
 from data_tools.config import BuildConfig
 from data_tools.writer import WrittenShard
@@ -120,6 +120,23 @@ def _excluded_csv(plan: Plan) -> str:
     )
 
 
+def _duplicates_csv(
+    plan: Plan, config: BuildConfig, written: Written, rejects: Sequence[Reject]
+) -> str:
+    return _similar_report.csv(
+        plan.duplicates,
+        plan.class_names,
+        policy=config.duplicates,
+        splits={
+            picture.key: name
+            for name, shards in written.items()
+            for shard in shards
+            for picture in shard.pictures
+        },
+        rejected={reject.key for reject in rejects},
+    )
+
+
 def libraries() -> dict[str, str]:
     """The versions of what decodes, resizes and encodes: with equal ones, equal bytes come out."""
     jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
@@ -170,11 +187,16 @@ def describe(
         "left_out": plan.left_out,
         "passed_over": plan.passed_over,
     }
-    # Other builds stay as they were before there was an exclusion, to the byte.
+    # Builds that have nothing of the kind stay as they were before there was any, to the byte.
     if plan.excluded_by:
         contents["excluded.csv"] = _excluded_csv(plan)
         build["exclude_duplicates_of"] = list(plan.excluded_by)
         counts["excluded"] = len(plan.excluded)
+    if plan.duplicates:
+        contents["duplicates.csv"] = _duplicates_csv(plan, config, written, rejects)
+        counts["duplicates"] = _similar_report.counts(plan.duplicates, config.duplicates)
+    if config.duplicates != _similar_report.GROUP:
+        build["duplicates"] = config.duplicates
     return schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         class_names=plan.class_names,

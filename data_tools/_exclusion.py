@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catdog import schema
-from catdog.errors import IntegrityError
+from catdog.errors import InputError, IntegrityError
+from data_tools.splits import Candidate
 
 _TABLE = "splits.csv"
 
@@ -94,3 +95,29 @@ def read(data_dirs: Sequence[str]) -> Others:
             twin = Twin(name, _as_written(row["key"]), row["split"])
             twins.setdefault(row["sha256"], twin)
     return Others(tuple(fingerprints), twins)
+
+
+def without_twins(
+    pictures: Sequence[Candidate], others: Others, class_names: Sequence[str]
+) -> tuple[list[Candidate], tuple[Excluded, ...]]:
+    """The pictures that no other data set has, and those that one has.
+
+    Raises:
+      InputError: nothing is left of some class.
+    """
+    left = [picture for picture in pictures if picture.sha256 not in others.twins]
+    excluded = tuple(
+        Excluded(picture.key, picture.sha256, others.twins[picture.sha256])
+        for picture in pictures
+        if picture.sha256 in others.twins
+    )
+    present = {picture.label for picture in left}
+    for label, name in enumerate(class_names):
+        if excluded and label not in present:
+            raise InputError(
+                f"--exclude_duplicates_of leaves no picture of the class {name!r}: "
+                f"{len(excluded)} of {len(pictures)} pictures are in another data set already, "
+                f"{excluded[0].key!r} in {excluded[0].twin.data_set!r} for instance; give a "
+                "source with other pictures, or leave the flag out"
+            )
+    return left, excluded

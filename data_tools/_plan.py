@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from catdog import cli, schema
 from catdog.errors import InputError, UsageError
-from data_tools import _exclusion, splits
+from data_tools import _exclusion, _similar, _similar_groups, _similar_report, splits
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Listing, Source
@@ -49,7 +49,7 @@ class Reject:
     sha256: str
 
 
-Labelled = TypeVar("Labelled", Item, Picture)
+Labelled = TypeVar("Labelled", Item, splits.Candidate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Plan:
       passed_over: how many files are no labelled picture, by reason.
       excluded: pictures that another data set has, by key.
       excluded_by: the fingerprints of the data sets that were asked.
+      duplicates: pictures that are copies of each other.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +74,7 @@ class Plan:
     passed_over: dict[str, int]
     excluded: tuple[_exclusion.Excluded, ...]
     excluded_by: tuple[str, ...]
+    duplicates: tuple[_similar_groups.Group, ...]
 
     def label_counts(self, split: str) -> tuple[int, ...]:
         """How many pictures of each label the split has."""
@@ -92,9 +94,16 @@ def read_failure(error: BaseException) -> str:
     return f"cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
 
 
-def _digests(source: Source, items: tuple[Item, ...]) -> list[Picture | Reject]:
-    """Each picture with its sha256, or why it has none."""
+def _digests(
+    source: Source, task: tuple[tuple[Item, ...], int]
+) -> tuple[list[Picture | Reject], _similar.Prints]:
+    """Each picture with its sha256, or why it has none; and what those with one look like.
+
+    Those of more pixels than the task's second part allows are not looked at; 0 is for none.
+    """
+    items, max_pixels = task
     found: list[Picture | Reject] = []
+    looks = []
     for item in items:
         try:
             data = source.read(item.locator)
@@ -104,9 +113,11 @@ def _digests(source: Source, items: tuple[Item, ...]) -> list[Picture | Reject]:
         sha256 = hashlib.sha256(data).hexdigest()
         if data:
             found.append(Picture(item.key, item.label, item.locator, sha256))
+            if max_pixels:
+                looks.append(_similar.look(data, max_pixels=max_pixels))
         else:
             found.append(Reject(item.key, "empty file", sha256))
-    return found
+    return found, _similar.prints(looks)
 
 
 def _key_hash(purpose: str, key: str) -> bytes:
@@ -201,43 +212,25 @@ def _sample(
     )
 
 
-def _digested(items: Sequence[Item], workers: Workers) -> tuple[list[Picture], tuple[Reject, ...]]:
-    """The items that could be read, with their sha256, and those that could not; in their order."""
-    chunks = [tuple(items[i : i + _CHUNK]) for i in range(0, len(items), _CHUNK)]
-    digests: list[Picture | Reject] = []
+def _digested(
+    items: Sequence[Item], workers: Workers, max_pixels: int
+) -> tuple[list[Picture], tuple[Reject, ...], _similar.Prints | None]:
+    """The items that could be read, with their sha256, and those that could not; in their order.
+
+    And what the former look like, or None for `max_pixels` of 0.
+    """
+    tasks = [(tuple(items[i : i + _CHUNK]), max_pixels) for i in range(0, len(items), _CHUNK)]
+    pictures: list[Picture] = []
+    rejects: list[Reject] = []
+    prints = _similar.blank(len(items) if max_pixels else 0)
     meter = cli.Meter(len(items), "reading pictures")
-    for found_in_chunk in workers.map(_digests, chunks):
-        digests += found_in_chunk
+    for found_in_chunk, prints_in_chunk in workers.map(_digests, tasks):
+        prints.put(len(pictures), prints_in_chunk)
+        pictures += [digest for digest in found_in_chunk if isinstance(digest, Picture)]
+        rejects += [digest for digest in found_in_chunk if isinstance(digest, Reject)]
         meter.advance(len(found_in_chunk))
     meter.close()
-    pictures = [digest for digest in digests if isinstance(digest, Picture)]
-    return pictures, tuple(digest for digest in digests if isinstance(digest, Reject))
-
-
-def _without_twins(
-    pictures: Sequence[Picture], others: _exclusion.Others, class_names: tuple[str, ...]
-) -> tuple[list[Picture], tuple[_exclusion.Excluded, ...]]:
-    """The pictures that no other data set has, and those that one has.
-
-    Raises:
-      InputError: nothing is left of some class.
-    """
-    left = [picture for picture in pictures if picture.sha256 not in others.twins]
-    excluded = tuple(
-        _exclusion.Excluded(picture.key, picture.sha256, others.twins[picture.sha256])
-        for picture in pictures
-        if picture.sha256 in others.twins
-    )
-    present = {picture.label for picture in left}
-    for label, name in enumerate(class_names):
-        if excluded and label not in present:
-            raise InputError(
-                f"--exclude_duplicates_of leaves no picture of the class {name!r}: "
-                f"{len(excluded)} of {len(pictures)} pictures are in another data set already, "
-                f"{excluded[0].key!r} in {excluded[0].twin.data_set!r} for instance; give a "
-                "source with other pictures, or leave the flag out"
-            )
-    return left, excluded
+    return pictures, tuple(rejects), prints if max_pixels else None
 
 
 def plan(
@@ -248,8 +241,9 @@ def plan(
 ) -> Plan:
     """The plan for the pictures of `listing` that `others` do not have.
 
-    Each is read once, none decoded. Beside other data sets all of them are read, and the sample is
-    drawn from those that are left, so that it is as large as asked for.
+    Each is read once, and decoded in small where near copies are looked for. Where other data sets
+    or --duplicates=drop take some away, all are read, and the sample is drawn from those that are
+    left, so that it is as large as asked for.
 
     Raises:
       UsageError, InputError: the pictures are too few for what is asked.
@@ -257,22 +251,35 @@ def plan(
     wishes = splits.parse(config.splits)
     shard_counts(config.num_shards, [wish.name for wish in wishes])
     items: Sequence[Item] = listing.items
-    if not others.fingerprints:
+    drop = config.duplicates == _similar_report.DROP
+    sample_first = not others.fingerprints and not drop
+    if sample_first:
         items = _sample(items, config, listing.class_names)
-    pictures, rejects = _digested(items, workers)
-    pictures, excluded = _without_twins(pictures, others, listing.class_names)
-    if others.fingerprints:
-        pictures = _sample(pictures, config, listing.class_names)
-    candidates = [
-        splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures
-    ]
+    looked_at = 0 if config.duplicates == _similar_report.ALLOW else config.max_pixels
+    pictures, rejects, prints = _digested(items, workers, looked_at)
+    candidates, excluded = _exclusion.without_twins(
+        [splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures],
+        others,
+        listing.class_names,
+    )
+    if excluded and prints is not None:
+        prints = prints.take(
+            [i for i, picture in enumerate(pictures) if picture.sha256 not in others.twins]
+        )
+    duplicates = _similar_groups.find(candidates, prints)
+    del prints  # a third of all that is in memory here
+    candidates = _similar_report.settled(candidates, duplicates, listing.class_names, drop=drop)
+    dropped = len(pictures) - len(excluded) - len(candidates)
+    if not sample_first:
+        candidates = _sample(candidates, config, listing.class_names)
     found = splits.assign(candidates, wishes, seed=config.seed)
     return Plan(
         class_names=listing.class_names,
         shards=_shards(pictures, found, config),
         rejects=rejects,
-        left_out=len(listing.items) - len(rejects) - len(excluded) - len(found),
+        left_out=len(listing.items) - len(rejects) - len(excluded) - dropped - len(found),
         passed_over=listing.passed_over,
         excluded=excluded,
         excluded_by=others.fingerprints,
+        duplicates=duplicates,
     )

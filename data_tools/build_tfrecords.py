@@ -6,6 +6,8 @@ The pictures are read where they are, divided into splits and stored as squares.
 appears when everything in it is finished: shards, splits.csv (which picture went where),
 rejects.csv (which did not, and why), what TFDS needs to read it, and manifest.json. With
 --exclude_duplicates_of=OTHER, excluded.csv lists the pictures that the data set OTHER has already.
+Copies of a picture, also resized, re-encoded or mirrored ones, share a split and are listed in
+duplicates.csv.
 The same pictures and flags give the same bytes, with any number of workers.
 """
 
@@ -18,7 +20,7 @@ from typing import Any
 
 from catdog import cli, files, schema
 from catdog.errors import InputError, UsageError
-from data_tools import _describe, _exclusion, _plan, writer
+from data_tools import _describe, _exclusion, _plan, _similar_report, writer
 from data_tools._workers import Workers, core_count, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Listing, Source, open_source
@@ -145,6 +147,7 @@ def _dry_run(plan: _plan.Plan, config: BuildConfig, folder: Path) -> dict[str, A
         "pictures": plan.pictures,
         "unreadable": len(plan.rejects),
         "excluded": len(plan.excluded),
+        "duplicates": _similar_report.counts(plan.duplicates, config.duplicates),
         "passed_over": sum(plan.passed_over.values()),
         "left_out": plan.left_out,
         "splits": {name: sum(map(len, shards)) for name, shards in plan.shards.items()},
@@ -179,6 +182,7 @@ def _build(
         "kept": manifest.counts["kept"],
         "rejected": len(rejects),
         "excluded": len(plan.excluded),
+        "duplicates": _similar_report.counts(plan.duplicates, config.duplicates),
         "passed_over": sum(plan.passed_over.values()),
         "left_out": plan.left_out,
         "splits": {name: split.examples for name, split in manifest.splits.items()},
@@ -209,6 +213,8 @@ def main(config: BuildConfig) -> dict[str, Any]:
         with workers(source, config.workers or core_count()) as pool:
             plan = _plan.plan(listing, config, pool, others)
             for line in _counts_text(plan):
+                cli.say(line)
+            for line in _similar_report.text(plan.duplicates, config.duplicates, plan.class_names):
                 cli.say(line)
             if config.dry_run:
                 return _dry_run(plan, config, folder)

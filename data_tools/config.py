@@ -35,6 +35,12 @@ class BuildConfig:
         "folders of built data sets: pictures that one of them has already, byte for byte, are "
         "left out before sampling and splitting, and listed in excluded.csv",
     )
+    duplicates: str = flags.option(
+        "group",
+        "copies of a picture, also resized, re-encoded or mirrored ones: 'group' keeps them in one "
+        "split, 'drop' takes one of them, 'allow' looks for exact copies only, which share a split",
+        choices=("group", "drop", "allow"),
+    )
     image_size: int = flags.option(
         256, "height and width of the stored pictures", lower=8, upper=4096
     )

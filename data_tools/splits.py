@@ -1,4 +1,4 @@
-"""Which picture goes into which split: stratified, seeded, exact copies together.
+"""Which picture goes into which split: stratified, seeded, copies together.
 
 The order of the pictures is that of the sha256 of the seed and of the picture's own sha256, so
 it depends on no random generator, no file name and no other picture.
@@ -29,13 +29,17 @@ class Wish:
     share: Fraction | int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Candidate:
-    """What decides about a picture's split: its key, label and sha256 (hex)."""
+    """What decides about a picture's split: its key, label and sha256 (hex).
+
+    Pictures of one group share a split; without a name for it, the group is the sha256.
+    """
 
     key: str
     label: int
     sha256: str
+    group: str = ""
 
 
 def _share(text: str, entry: str) -> Fraction | int:
@@ -179,18 +183,25 @@ def _place(groups: Sequence[list[Candidate]], quotas: Sequence[int]) -> list[int
     return places
 
 
+def _amount(candidates: Sequence[Candidate], groups: dict[str, list[Candidate]]) -> str:
+    """How many pictures there are, and of how many kinds if some are copies of others."""
+    count = f"{len(candidates)} pictures"
+    return count if len(groups) == len(candidates) else f"{count}, {len(groups)} without copies,"
+
+
 def assign(candidates: Sequence[Candidate], wishes: Sequence[Wish], *, seed: int) -> dict[str, str]:
     """The split's name for each picture's key; pictures that no count asks for are absent.
 
-    Every class is divided in the same proportions. Pictures of one sha256 share a split, also
-    where their labels differ (the first key's label then counts for all of them).
+    Every class is divided in the same proportions. Pictures of one group share a split, also
+    where their labels differ (the first key's label then counts for all of them). A group of more
+    pictures than are left of every part makes its split larger than asked for, and others smaller.
 
     Raises:
       InputError: there are fewer pictures than asked for, or a split would be empty.
     """
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in sorted(candidates, key=lambda candidate: candidate.key):
-        groups[candidate.sha256].append(candidate)
+        groups[candidate.group or candidate.sha256].append(candidate)
     by_label: dict[int, list[list[Candidate]]] = defaultdict(list)
     for _, group in sorted(groups.items(), key=lambda item: _rank("split", seed, item[0])):
         by_label[group[0].label].append(group)
@@ -203,7 +214,7 @@ def assign(candidates: Sequence[Candidate], wishes: Sequence[Wish], *, seed: int
                 found.update((candidate.key, wishes[place].name) for candidate in group)
     for name in [wish.name for wish in wishes if wish.name not in set(found.values())]:
         raise InputError(
-            f"the split {name!r} would be empty: {len(candidates)} pictures are too few for "
+            f"the split {name!r} would be empty: {_amount(candidates, groups)} are too few for "
             f"--splits={','.join(f'{wish.name}={wish.share}' for wish in wishes)}"
         )
     return found

@@ -128,7 +128,8 @@ def test_without_the_flag_the_bytes_do_not_know_of_it(drawn: Path, tmp_path: Pat
     build_into(tmp_path / "plain", drawn / "new")
     assert "excluded.csv" not in contents(tmp_path / "plain")
     manifest = json.loads((tmp_path / "plain" / "manifest.json").read_text())
-    assert list(manifest["counts"]) == ["kept", "rejected", "left_out", "passed_over"]
+    # the set has a picture twice
+    assert list(manifest["counts"]) == ["kept", "rejected", "left_out", "passed_over", "duplicates"]
     assert list(manifest["build"]) == ["splits", "sample_size", "seed"]
 
 
