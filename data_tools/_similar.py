@@ -30,7 +30,7 @@ _COLOUR = 8
 # A picture with less colour than this is gray, and a gray copy may be of a coloured picture.
 _GRAY = 2
 
-_STEPS = 2 * SIDE * (SIDE - 1)
+_HALF = SIDE * (SIDE - 1)
 _BLOCK = 4096
 
 
@@ -127,12 +127,14 @@ def hashes(
 
 
 def _slopes(luma: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Whole numbers [n, 480]: each step right and down less the mean step, 240 times as large."""
+    """[n, 480]: each step right, then down, less the mean one; 240 times, to be whole numbers."""
     levels = luma.astype(np.float64)
-    steps = (np.diff(levels, axis=axis).reshape(len(levels), -1) for axis in (2, 1))
-    return np.concatenate(
-        [_STEPS // 2 * step - step.sum(axis=1, keepdims=True) for step in steps], axis=1
-    )
+    right = (levels[:, :, 1:] - levels[:, :, :-1]).reshape(len(luma), -1)
+    down = (levels[:, 1:] - levels[:, :-1]).reshape(len(luma), -1)
+    steps = np.concatenate([right, down], axis=1) * _HALF
+    steps[:, :_HALF] -= right.sum(axis=1, keepdims=True)
+    steps[:, _HALF:] -= down.sum(axis=1, keepdims=True)
+    return steps
 
 
 def _energy(slopes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,30 +143,43 @@ def _energy(slopes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def has_detail(luma: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """bool [n]: which pictures have more to them than one even slope and noise."""
-    least = _STEPS * (DETAIL * _STEPS // 2) ** 2
+    least = 2 * _HALF * (DETAIL * _HALF) ** 2
     blocks = range(0, len(luma), _BLOCK)
     found = [_energy(_slopes(luma[start : start + _BLOCK])) >= least for start in blocks]
     return np.concatenate([np.zeros(0, np.bool_), *found])
 
 
-def _apart(
-    prints: Prints, first: NDArray[np.int64], second: NDArray[np.int64], *, mirrored: bool
+def _turned(slopes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The slopes of the mirror images."""
+    right = -slopes[:, :_HALF].reshape(-1, SIDE, SIDE - 1)[:, :, ::-1]
+    down = slopes[:, _HALF:].reshape(-1, SIDE - 1, SIDE)[:, :, ::-1]
+    count = len(slopes)
+    return np.concatenate([right.reshape(count, -1), down.reshape(count, -1)], axis=1)
+
+
+def _colours_differ(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool [m], of chroma [m, 2, 4, 4] around 0; a gray picture is like any other."""
+    cells = 2 * CELLS * CELLS
+    gray = np.minimum(np.abs(one).sum(axis=(1, 2, 3)), np.abs(other).sum(axis=(1, 2, 3)))
+    apart = np.abs(one - other).sum(axis=(1, 2, 3))
+    return (gray >= _GRAY * cells) & (apart > _COLOUR * cells)
+
+
+def _block_distances(
+    prints: Prints, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """float64 [m], 0 to 2: how far the pictures `first` are from those of `second`; 2 by colour."""
-    luma, chroma = prints.luma[second], prints.chroma[second].astype(np.int64) - 128
-    if mirrored:
-        luma, chroma = luma[..., ::-1], chroma[..., ::-1]
-    one, other = _slopes(prints.luma[first]), _slopes(luma)
-    both = np.einsum("ij,ij->i", one, other)
-    size = np.sqrt(_energy(one)) * np.sqrt(_energy(other))
-    found = 1 - both / np.maximum(size, 1)
-    hue = prints.chroma[first].astype(np.int64) - 128
-    count = 2 * CELLS * CELLS
-    gray = np.minimum(
-        np.abs(hue).sum(axis=(1, 2, 3)), np.abs(chroma).sum(axis=(1, 2, 3))
-    ) < _GRAY * count  # fmt: skip
-    alike = np.abs(hue - chroma).sum(axis=(1, 2, 3)) <= _COLOUR * count
-    return np.where(gray | alike, found, 2.0)
+    """float64 [2, m]: the distances of the pictures, and with one of each two mirrored."""
+    one, other = _slopes(prints.luma[first]), _slopes(prints.luma[second])
+    # the roots are of whole numbers: the same on every machine
+    size = np.maximum(1, np.sqrt(_energy(one)) * np.sqrt(_energy(other)))
+    chroma, other_chroma = (prints.chroma[rows].astype(np.int64) - 128 for rows in (first, second))
+    found = np.empty((2, len(first)))
+    for row, (slopes, colours) in enumerate(
+        ((other, other_chroma), (_turned(other), other_chroma[..., ::-1]))
+    ):
+        apart = np.maximum(0, 1 - np.einsum("ij,ij->i", one, slopes) / size)
+        found[row] = np.where(_colours_differ(chroma, colours), 2.0, apart)
+    return found
 
 
 def distances(
@@ -176,21 +191,16 @@ def distances(
     picture in whatever light, about 1 for pictures that have nothing to do with each other, and 2
     where their colours are not alike.
     """
-    straight, mirrored = (
-        np.concatenate(
-            [
-                np.zeros(0),
-                *(
-                    _apart(
-                        prints,
-                        first[start : start + _BLOCK],
-                        second[start : start + _BLOCK],
-                        mirrored=turned,
-                    )
-                    for start in range(0, len(first), _BLOCK)
-                ),
-            ]
-        )
-        for turned in (False, True)
+    straight, mirrored = np.concatenate(
+        [
+            np.empty((2, 0)),
+            *(
+                _block_distances(
+                    prints, first[start : start + _BLOCK], second[start : start + _BLOCK]
+                )
+                for start in range(0, len(first), _BLOCK)
+            ),
+        ],
+        axis=1,
     )
     return np.minimum(straight, mirrored), mirrored < straight

@@ -90,7 +90,7 @@ class _Clusters:
         if not self.all_reach(joining, stays):
             self._refused.add(attempt)
             return
-        self.members[stays] = self._of(stays) + joining
+        self.members.setdefault(stays, [stays]).extend(joining)
         self.members.pop(goes, None)
         self.centre[joining] = stays
 
@@ -100,6 +100,7 @@ def _clustered(prints: _similar.Prints, rows: NDArray[np.int64]) -> _Clusters:
     if len(rows) < 2:
         return clusters
     for first, second in _similar_pairs.rounds(prints.luma, rows):
+        # so that a thousand copies of a picture cost a thousand comparisons, not a million
         apart = clusters.centre[first] != clusters.centre[second]
         first, second = first[apart], second[apart]
         distance, _ = clusters.distances(first, second)

@@ -23,7 +23,7 @@ _WINDOW = 64
 
 
 def _neighbours(keys: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Places of equal keys, pair by pair, not further apart in the sorted order than the window."""
+    """Places of equal keys, first of those side by side in the sorted order, then two apart, ..."""
     order = np.argsort(keys, kind="stable")
     run = keys[order]
     for step in range(1, min(_WINDOW, len(run) - 1) + 1):
@@ -36,10 +36,9 @@ def _neighbours(keys: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.int64], N
 def rounds(
     luma: NDArray[np.uint8], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """28 times pairs (first < second) of numbers 0..m-1 of the m pictures at `rows` of luma.
+    """Again and again pairs (first < second) of numbers 0..m-1 of the m pictures at `rows` of luma.
 
-    No pair is twice in a round; it may come again in a later one. The same pictures in the same
-    order give the same pairs.
+    A pair may come more than once. The same pictures in the same order give the same pairs.
     """
     count = len(rows)
     both = np.concatenate(
@@ -48,14 +47,11 @@ def rounds(
     whole = both.view(np.uint64)[:, 0]
     order = np.argsort(whole, kind="stable")
     both, whole = both[order], whole[order]
-    place, turned = order % count, order >= count
+    number, turned = order % count, order >= count
     for one, other in itertools.combinations(range(_similar.HASH_BYTES), 2):
         keys = both[:, one].astype(np.uint16) << 8 | both[:, other]
-        codes = [np.zeros(0, np.int64)]
-        for first, second in _neighbours(keys):
-            near = np.bitwise_count(whole[first] ^ whole[second]) <= _BITS
-            near &= ~(turned[first] & turned[second]) & (place[first] != place[second])
-            low = np.minimum(place[first[near]], place[second[near]])
-            codes.append(low * count + np.maximum(place[first[near]], place[second[near]]))
-        found = np.unique(np.concatenate(codes))
-        yield found // count, found % count
+        for left, right in _neighbours(keys):
+            near = np.bitwise_count(whole[left] ^ whole[right]) <= _BITS
+            near &= ~(turned[left] & turned[right]) & (number[left] != number[right])
+            ends = number[left[near]], number[right[near]]
+            yield np.minimum(*ends), np.maximum(*ends)

@@ -1,6 +1,7 @@
 """Splits are exact, stratified, stable, and exact copies are never apart."""
 
 import hashlib
+import random
 from collections import Counter
 from fractions import Fraction
 
@@ -194,3 +195,36 @@ def test_a_smaller_sample_is_part_of_a_larger_one_and_the_seed_matters() -> None
 def test_a_sample_larger_than_a_class_says_which() -> None:
     with pytest.raises(UsageError, match="takes 20 pictures of each class, there are 3 of 'dog'"):
         sample(pictures(50, 3), 40)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_groups_never_straddle_splits_and_parts_stay_about_as_asked_for(seed: int) -> None:
+    rng = random.Random(seed)
+    largest = rng.choice([1, 3, 10, 40])
+    candidates = []
+    while len(candidates) < 400:
+        label = rng.randrange(3)
+        for copy in range(rng.randint(1, largest)):
+            number = len(candidates)
+            sha256 = hashlib.sha256(f"{seed}/{number}".encode()).hexdigest()
+            # labels of one group differ now and then; the group is named by its first picture
+            mine = rng.randrange(3) if rng.random() < 0.02 else label
+            group = candidates[-1].group if copy else sha256
+            candidates.append(Candidate(f"{number}.jpg", mine, sha256, group))
+    weights = [rng.randint(1, 9) for _ in range(rng.randint(2, 4))]
+    entries = [f"s{i}={weight}/{sum(weights)}" for i, weight in enumerate(weights)]
+    if seed % 2:
+        entries = [f"s{i}={300 * weight // sum(weights)}" for i, weight in enumerate(weights)]
+    found = assign(candidates, *entries, seed=seed)
+    places: dict[str, set[str]] = {}
+    for each in candidates:
+        places.setdefault(each.group, set()).add(found.get(each.key, ""))
+    assert {len(names) for names in places.values()} == {1}
+    assert assign(rng.sample(candidates, len(candidates)), *entries, seed=seed) == found
+    sizes, total = Counter(found.values()), len(candidates)
+    for entry in entries:
+        name, _, share = entry.partition("=")
+        wanted = Fraction(share) if seed % 2 else Fraction(share) * total
+        # each label may miss by a group in each split, and by rounding
+        assert abs(sizes[name] - wanted) <= 3 * len(entries) * (largest - 1) + 3
+    assert seed % 2 or len(found) == total
