@@ -30,9 +30,29 @@ def test_all_12500_of_the_half_set_are_kept(real_data: Path, tmp_path: Path) -> 
         "passed_over": 0,
         "left_out": 0,
         "excluded": 0,
+        # looked at by eye: five pairs, each of them one picture twice
+        "duplicates": {
+            "groups": 5,
+            "pictures": 10,
+            "exact": 1,
+            "near": 4,
+            "mirrored": 0,
+            "conflicts": 0,
+            "dropped": 0,
+        },
         "splits": {"train": 10_000, "validation": 2_500},
     }
     manifest = schema.read_manifest(tmp_path / "data")
+    with (tmp_path / "data" / "duplicates.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    pairs = {(one["key"], other["key"]) for one, other in zip(rows[::2], rows[1::2], strict=True)}
+    assert pairs == {
+        ("train/cat.4435.jpg", "train/cat.3411.jpg"),
+        ("train/cat.4667.jpg", "train/cat.11053.jpg"),
+        ("train/dog.10797.jpg", "train/dog.2877.jpg"),
+        ("train/dog.6902.jpg", "train/dog.6421.jpg"),
+        ("train/dog.8591.jpg", "train/dog.39.jpg"),
+    }
     assert manifest.class_names == ("cat", "dog")
     assert manifest.split("train").label_counts == (5000, 5000)
     assert manifest.split("validation").label_counts == (1250, 1250)
