@@ -137,6 +137,20 @@ def _duplicates_csv(
     )
 
 
+def _settings(plan: Plan, config: BuildConfig) -> dict[str, Any]:
+    """What decides which picture is where."""
+    settings: dict[str, Any] = {
+        "splits": [f"{wish.name}={wish.share}" for wish in splits.parse(config.splits)],
+        "sample_size": config.sample_size,
+        "seed": config.seed,
+    }
+    if plan.excluded_by:
+        settings["exclude_duplicates_of"] = list(plan.excluded_by)
+    if config.duplicates != _similar_report.GROUP:
+        settings["duplicates"] = config.duplicates
+    return settings
+
+
 def libraries() -> dict[str, str]:
     """The versions of what decodes, resizes and encodes: with equal ones, equal bytes come out."""
     jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
@@ -176,11 +190,6 @@ def describe(
             ((reject.key, reject.reason, reject.sha256) for reject in rejects),
         ),
     }
-    build: dict[str, Any] = {
-        "splits": [f"{wish.name}={wish.share}" for wish in splits.parse(config.splits)],
-        "sample_size": config.sample_size,
-        "seed": config.seed,
-    }
     counts: dict[str, Any] = {
         "kept": sum(split.examples for split in found.values()),
         "rejected": len(rejects),
@@ -190,13 +199,10 @@ def describe(
     # Builds that have nothing of the kind stay as they were before there was any, to the byte.
     if plan.excluded_by:
         contents["excluded.csv"] = _excluded_csv(plan)
-        build["exclude_duplicates_of"] = list(plan.excluded_by)
         counts["excluded"] = len(plan.excluded)
     if plan.duplicates:
         contents["duplicates.csv"] = _duplicates_csv(plan, config, written, rejects)
         counts["duplicates"] = _similar_report.counts(plan.duplicates, config.duplicates)
-    if config.duplicates != _similar_report.GROUP:
-        build["duplicates"] = config.duplicates
     return schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         class_names=plan.class_names,
@@ -208,7 +214,7 @@ def describe(
             "max_pixels": config.max_pixels,
         },
         source=source,
-        build=build,
+        build=_settings(plan, config),
         counts=counts,
         libraries=libraries(),
         files=_write(contents, folder),

@@ -13,7 +13,8 @@ def build(config: BuildConfig) -> dict[str, Any]:
     """What was kept, once the data set is in place: the command's result as a dict.
 
     It says "kept", "rejected", "passed_over", "left_out" and "excluded" (counts of pictures),
-    "duplicates" (groups, pictures in them, and how many of which kind), "splits" ({name: pictures}) and "output_dir". Progress goes to stderr.
+    "duplicates" (groups, pictures in them, and how many of which kind), "splits"
+    ({name: pictures}) and "output_dir". Progress goes to stderr.
 
     >>> from data_tools.api import BuildConfig, build
     >>> result = build(BuildConfig(source="pictures", output_dir="data"))
