@@ -263,3 +263,13 @@ def test_a_worker_keeps_the_place_of_each_of_its_records() -> None:
     for window in order.worker_slice(windows, batch_size=4, workers=2, worker=1):
         for position, number in zip(window.positions, window.ids, strict=True):
             assert place_of[window.shards, int(number)] == position
+
+
+def test_marks_of_unusable_records_are_told_from_numbers_and_padding() -> None:
+    numbers = np.arange(5)
+    marks = order.mark(numbers)
+    assert marks.tolist() == [-2, -3, -4, -5, -6]
+    assert order.mark(marks).tolist() == numbers.tolist()
+    ids = np.array([[3, -1, -6], [-2, 0, -6]])
+    assert order.bad_examples(ids) == [0, 4]
+    assert order.bad_examples(np.zeros(0, np.int64)) == []
