@@ -195,9 +195,9 @@ def _translated(error: BaseException) -> BaseException:
     if tensorflow is not None:
         if isinstance(error, tensorflow.errors.DataLossError) or _is_damage(error):
             return IntegrityError(f"damaged records: {_first_line(error)}; rebuild the data set")
+        if isinstance(error, tensorflow.errors.OpError) and _is_full_disk(error):
+            return ResourceError(f"the disk is full ({_first_line(error)}); free some space")
         if isinstance(error, tensorflow.errors.ResourceExhaustedError):
-            if "No space left" in str(error):
-                return ResourceError(f"the disk is full ({_first_line(error)}); free some space")
             return ResourceError(f"out of memory: {_first_line(error)}; use a smaller batch")
     return error
 
@@ -210,6 +210,12 @@ def _is_damage(error: BaseException) -> bool:
     return kind in ("InvalidArgumentError", "UnknownError") and any(
         sign in text for sign in _DAMAGE
     )
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    """Whether TensorFlow passes on ENOSPC, EDQUOT or EFBIG: it keeps the text, not the number."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return any(os.strerror(number) in str(error) for number in numbers)
 
 
 def _first_line(error: BaseException) -> str:

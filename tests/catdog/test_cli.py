@@ -151,16 +151,23 @@ def test_a_bug_exits_1_and_shows_where(run: Run) -> None:
 
 
 def test_errors_of_tensorflow_are_told_apart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    class DataLossError(Exception):
+    class OpError(Exception):
         pass
 
-    class ResourceExhaustedError(Exception):
+    class DataLossError(OpError):
         pass
 
-    class InvalidArgumentError(Exception):
+    class ResourceExhaustedError(OpError):
+        pass
+
+    class OutOfRangeError(OpError):
+        pass
+
+    class InvalidArgumentError(OpError):
         pass
 
     kinds = types.SimpleNamespace(
+        OpError=OpError,
         DataLossError=DataLossError,
         ResourceExhaustedError=ResourceExhaustedError,
         InvalidArgumentError=InvalidArgumentError,
@@ -171,6 +178,11 @@ def test_errors_of_tensorflow_are_told_apart(run: Run, monkeypatch: pytest.Monke
     assert "truncated record at 5" in err[0]
     code, _, err = run(failing(ResourceExhaustedError("OOM when allocating")), "--source=s")
     assert (code, len(err)) == (7, 1)
+    for full in (ResourceExhaustedError, OutOfRangeError):
+        for reason in ("No space left on device", "File too large", "Disk quota exceeded"):
+            code, _, err = run(failing(full(f"/x/variables; {reason}")), "--source=s")
+            assert (code, len(err)) == (7, 1)
+            assert "the disk is full" in err[0]
     code, _, err = run(failing(InvalidArgumentError("shapes differ")), "--source=s")
     assert code == 1
 
