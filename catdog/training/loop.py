@@ -47,7 +47,8 @@ class Listeners:
       on_losses: gets the number of an epoch, from 1, and the loss of each example in it.
       on_bad_records: gets the numbers of all examples so far that could not be read, when there
         are more than before; may raise to end the run.
-      on_not_finite: gets the step, its rate and {example: loss} when a loss is NaN or infinite.
+      on_not_finite: gets the step, its rate and {example: loss} when a loss is NaN or infinite, or
+        the weights are after it.
       before_save: makes safe what the others wrote down.
     """
 
@@ -110,6 +111,7 @@ class Loop:
         Raises:
           NumericError: a loss or a weight is NaN or infinite; none such is ever saved.
           Preempted, KeyboardInterrupt: a signal came; the state is saved.
+          OSError, tf.errors.OpError: the disk refused, also where a signal came.
           UsageError: the validation score has no value.
         """
         if progress.schedule:
@@ -129,6 +131,7 @@ class Loop:
                     self._end_epoch(progress, check)
             except KeyboardInterrupt:
                 self._save_last(progress)
+                self._saver.wait()  # what is not on the disk is not saved, and no reason to go
                 cli.say(f"saved after step {progress.step} of {self.extent.total_steps}")
                 raise
         return progress
@@ -176,6 +179,9 @@ class Loop:
                 f"of {rate:.3g}; train again with a lower --learning_rate"
             )
         if not math.isfinite(result.l2):
+            ids, losses = result.ids[-1], result.losses[-1]
+            found = zip(ids[ids >= 0].tolist(), losses[ids >= 0].tolist(), strict=True)
+            self.listeners.on_not_finite(first + len(rates) - 1, float(rates[-1]), dict(found))
             raise NumericError(
                 f"the weights are no longer finite after step {first + len(rates) - 1}; "
                 "train again with a lower --learning_rate"

@@ -89,6 +89,24 @@ def test_a_signal_saves_the_last_step_and_the_run_goes_on_from_there(
     same_end(undisturbed, start(other), (one, other))
 
 
+def test_a_signal_on_a_full_disk_is_told_as_a_full_disk(
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Preempted would say that the state is saved."""
+
+    def at_step(step: int) -> None:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def fail(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "_flush", fail)
+    with pytest.raises(OSError, match="No space"):
+        start(tmp_path, at_step=at_step, per_call=1)
+    assert "saved after" not in capsys.readouterr().err
+
+
 def test_a_wish_to_save_is_fulfilled_after_the_step(
     start: Any, tmp_path: Path, killer: Any, stopped: Any
 ) -> None:

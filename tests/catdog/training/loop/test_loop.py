@@ -127,9 +127,17 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_anything_is_saved(
 ) -> None:
     start(tmp_path, total_steps=STEPS)
     before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    told: list[tuple[int, float, dict[int, float]]] = []
+
+    def on_not_finite(*about: Any) -> None:
+        told.append(about)
+
     with pytest.raises(NumericError, match=r"(loss of step|no longer finite)"):
-        start(tmp_path, weight_decay=1e30, every_steps=1)
+        start(tmp_path, weight_decay=1e30, every_steps=1, on_not_finite=on_not_finite)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == before
+    ((step, rate, losses),) = told
+    assert (step, rate) == (STEPS, pytest.approx(0.1))
+    assert sorted(losses) == list(range(8 * STEPS, 8 * STEPS + 8))
 
 
 def test_scores_are_asked_of_each_evaluator() -> None:
