@@ -95,7 +95,7 @@ def test_tests_pass_on_the_installed_wheel_from_a_temporary_folder(
         if not TOO_SLOW.search(path.read_text(encoding="utf-8"))
     ]
     assert files
-    flags = ["-q", "-p", "no:cacheprovider", "-m", "not repository"]
+    flags = ["-q", "-p", "no:cacheprovider", "-m", "not repository and not faults"]
     said = _run(sys.executable, "-m", "pytest", *flags, *files, cwd=tmp_path, python_path=installed)
     assert re.search(r"^\d+ passed", said, flags=re.MULTILINE), said
 
