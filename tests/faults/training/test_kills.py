@@ -42,18 +42,22 @@ def _position(model_dir: Path) -> tuple[int, int]:
     return progress["epoch"], progress["step"]
 
 
-def _kill_somewhere(start: Any, rng: random.Random, flags: list[str]) -> None:
-    """Kills the run at a chosen call, a chosen while after a chosen step, or as it starts."""
-    kind = rng.choice(["call", "call", "step", "step", "start"])
+def _kill_somewhere(start: Any, rng: random.Random, flags: list[str], *, far: bool) -> None:
+    """Kills the run at a chosen call, a chosen while after a chosen step, or as it starts.
+
+    With `far` it is killed after so many steps that one more save is complete: the second one
+    after where it goes on begins after 5 steps at the latest, and waits for the first.
+    """
+    kind = "step" if far else rng.choice(["call", "call", "step", "start"])
     if kind == "call":
         place = rng.choice(sorted(PLACES))
         nth, when = rng.randint(1, PLACES[place]), rng.choice(["before", "after"])
         print(f"kill {when} call {nth} of {place}")
         job = start("run", *flags, points=[(place, nth, signal.SIGKILL, when)])
-        # One call fewer than that may be left until the run is too far for the kills to come.
-        steps, pause = 5, 0.0
+        # Where the call is not reached, or late, the run must not get too far for what follows.
+        steps, pause = 10, 0.0
     elif kind == "step":
-        steps, pause = rng.randint(1, 4), rng.uniform(0.0, 0.15)
+        steps, pause = rng.randint(6, 8) if far else rng.randint(1, 8), rng.uniform(0.0, 0.3)
         print(f"kill {pause:.3f} s after {steps} steps")
         job = start("run", *flags)
     else:
@@ -92,12 +96,13 @@ def test_a_run_that_is_killed_anywhere_ends_as_the_undisturbed_one(
         job = start("run", *flags, points=[point])
         job.ended(-signal.SIGKILL)
         positions.append(_position(job.model_dir))
-    for _ in range(10 if is_long else 3):
-        _kill_somewhere(start, rng, flags)
+    for number in range(10 if is_long else 3):
+        _kill_somewhere(start, rng, flags, far=number % 4 == 2)
         positions.append(_position(job.model_dir))
     print("epochs and steps saved at each kill:", positions)
     (first, step), (second, later) = positions[:2]
     assert first == second == 0 < step <= later < 8
+    assert positions[1] < positions[-1], "the run must get on between the kills"
     job = start("run", *flags)
     job.ended(0)
     found = same(job.model_dir, expected)

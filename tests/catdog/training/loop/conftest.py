@@ -75,7 +75,6 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
         total_steps: int = EPOCHS * STEPS,
         every_steps: int = 0,
         at_validation: Callable[[Callable[[], None]], None] = lambda check: None,
-        on_not_finite: Callable[..., None] = lambda step, rate, losses: None,
         **settings: Any,
     ) -> tuple[Progress, dict[str, Any]]:
         tiny = make_tiny(longest_call=per_call, **settings)
@@ -107,7 +106,7 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
             extent=extent,
             steps_per_call=per_call,
             listeners=Listeners(
-                on_steps, on_epoch, journal.write_losses, on_not_finite=on_not_finite
+                on_steps=on_steps, on_epoch=on_epoch, on_losses=journal.write_losses
             ),
             rules=SaveRules(every_steps=every_steps),
         )

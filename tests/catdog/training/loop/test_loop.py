@@ -1,5 +1,6 @@
 """The loop: epochs, saves, what is best, what is written down."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from catdog.errors import NumericError, UsageError
 from catdog.evaluators.accuracy import Accuracy
 from catdog.evaluators.log_loss import LogLoss
 from catdog.training import checkpoints
-from catdog.training.loop import scores_of
+from catdog.training.loop import Loop, scores_of
 from catdog.training.predict import Predictions
 
 EPOCHS, STEPS = 4, 5
@@ -123,17 +124,21 @@ def test_losses_of_an_epoch_are_kept_by_example(start: Any, tmp_path: Path) -> N
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_before_anything_is_saved(
-    start: Any, tmp_path: Path
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(tmp_path, total_steps=STEPS)
     before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     told: list[tuple[int, float, dict[int, float]]] = []
 
-    def on_not_finite(*about: Any) -> None:
-        told.append(about)
+    def listen(loop: Loop) -> None:
+        own = dataclasses.replace(loop.listeners, on_not_finite=lambda *about: told.append(about))
+        loop.listeners = own
+        post_init(loop)
 
+    post_init = Loop.__post_init__
+    monkeypatch.setattr(Loop, "__post_init__", listen)
     with pytest.raises(NumericError, match=r"(loss of step|no longer finite)"):
-        start(tmp_path, weight_decay=1e30, every_steps=1, on_not_finite=on_not_finite)
+        start(tmp_path, weight_decay=1e30, every_steps=1)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == before
     ((step, rate, losses),) = told
     assert (step, rate) == (STEPS, pytest.approx(0.1))
