@@ -191,6 +191,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
       MismatchError: `model_dir` holds a run with other data or settings.
       NumericError: the loss is no finite number.
       LockedError: another job trains in `model_dir`.
+      KeyboardInterrupt: SIGINT or, as its kind Preempted, SIGTERM came; the last step is saved.
     """
     return _train.main(checks.checked(config))
 
