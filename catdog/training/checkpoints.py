@@ -118,6 +118,18 @@ def prune(folder: Path, kind: str, *, keep: int) -> None:
         _remove(old)
 
 
+def prune_best(folder: Path) -> None:
+    """Removes the best checkpoints that no "last" one knows any more.
+
+    The older of the two last ones may be what a run has to go on from, and its best with it.
+    """
+    lasts = of_kind(folder, "last")
+    known = min((read_about(path)["progress"]["best_epoch"] for path in lasts), default=0)
+    for path in of_kind(folder, "best")[:-1]:
+        if number_of(path) < known:
+            _remove(path)
+
+
 def remove_newer(folder: Path, kind: str, number: int) -> None:
     """Removes the checkpoints of a kind that have a higher number."""
     for path in of_kind(folder, kind):
@@ -204,12 +216,12 @@ def read_about(path: Path) -> dict[str, Any]:
             about[name]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from None
+    _check_commit(path, version, {_ABOUT})
     if version > SCHEMA_VERSION:
         raise MismatchError(
             f"the checkpoint {path} has version {version}, this catdog reads up to "
             f"{SCHEMA_VERSION}; use a newer one"
         )
-    _check_commit(path, version, {_ABOUT})
     return about
 
 

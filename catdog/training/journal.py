@@ -40,9 +40,10 @@ class Journal:
         kept = []
         if self._metrics.exists():
             for line in self._metrics.read_text(encoding="utf-8").splitlines():
-                # A line that was cut off belongs to a step that is not in the checkpoint.
-                record = json.loads(line) if line.endswith("}") else {"step": start_step}
-                if record["step"] < start_step:
+                # A line that was cut off, or that a power cut filled with zeros, belongs to a
+                # step that is not in the checkpoint.
+                record = _read(line)
+                if record is not None and record["step"] < start_step:
                     self.kept.append(record)
                     kept.append(line + "\n")
         files.write_whole(self._metrics, "".join(kept))
@@ -85,6 +86,14 @@ class Journal:
         header = list(records[0])
         rows = [[_short(record[name]) for name in header] for record in records]
         files.write_whole(self._summary, files.csv_text(header, rows))
+
+
+def _read(line: str) -> Record | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and "step" in record else None
 
 
 def _as_json(number: float) -> float | str:

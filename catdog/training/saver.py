@@ -13,6 +13,8 @@ from catdog import cli
 from catdog.errors import NumericError
 from catdog.training import checkpoints
 
+_ALL = 1 << 30
+
 
 class Snapshot:
     """A checkpoint to write: the values that the variables have when it is made.
@@ -55,7 +57,8 @@ class Snapshot:
         with tf.device("CPU:0"):
             variables = {n: tf.Variable(v, trainable=False) for n, v in self._values.items()}
         about, arrays = self._about, self._arrays
-        checkpoints.save(folder, self.kind, self.number, variables, about, keep=2, arrays=arrays)
+        keep = 2 if self.kind == "last" else _ALL
+        checkpoints.save(folder, self.kind, self.number, variables, about, keep=keep, arrays=arrays)
 
 
 class Saver:
@@ -121,8 +124,8 @@ class Saver:
         try:
             for snapshot in snapshots:
                 snapshot.write(self._folder)
-            # A new best replaces the one before it only when the progress that knows it is saved:
-            # a run that is killed in between goes on from the older pair.
-            checkpoints.prune(self._folder, "best", keep=1)
+            # A best one goes only when no saved progress names it: a run that is killed before,
+            # or whose newest state is damaged, goes on from an older pair.
+            checkpoints.prune_best(self._folder)
         except BaseException as error:
             self._error = error

@@ -1,6 +1,7 @@
 """Checkpoints: whole or nothing, equal bit for bit, and refused with a reason otherwise."""
 
 import errno
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -214,5 +215,10 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     about = json.loads((path / "about.json").read_text())
     about["checkpoint_version"] = 3
     (path / "about.json").write_text(json.dumps(about))
+    with pytest.raises(IntegrityError, match="about.json is not what was saved"):
+        checkpoints.restore(path, _variables(9))
+    digest = {"bytes": (path / "about.json").stat().st_size}
+    digest["sha256"] = hashlib.sha256((path / "about.json").read_bytes()).hexdigest()
+    (path / "commit.json").write_text(json.dumps({"about.json": digest}))
     with pytest.raises(MismatchError, match="version 3, this catdog reads up to 2"):
         checkpoints.restore(path, _variables(9))

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from catdog.training.journal import Journal
 
 
@@ -28,10 +30,11 @@ def test_steps_after_the_checkpoint_are_written_anew(tmp_path: Path) -> None:
     assert _read(tmp_path) == _steps(0, 12)
 
 
-def test_a_line_that_was_cut_off_goes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ['{"step": 5, "cross_en', "\0" * 40, "\0" * 40 + "}", "[]\n"])
+def test_a_line_that_was_cut_off_or_lost_goes(tmp_path: Path, end: str) -> None:
     Journal(tmp_path, start_step=0).write_steps(_steps(0, 5))
     path = tmp_path / "metrics.jsonl"
-    path.write_text(path.read_text() + '{"step": 5, "cross_en')
+    path.write_text(path.read_text() + end)
     Journal(tmp_path, start_step=5).write_steps(_steps(5, 7))
     assert _read(tmp_path) == _steps(0, 7)
 

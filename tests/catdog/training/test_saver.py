@@ -13,7 +13,8 @@ from catdog.training import checkpoints
 from catdog.training.saver import Saver, Snapshot
 
 ABOUT: dict[str, Any] = {"config": {}, "model": {}, "class_names": [], "preparation": {}} | {
-    "data_fingerprint": "0"
+    "data_fingerprint": "0",
+    "progress": {"best_epoch": 0},
 }
 
 
@@ -80,7 +81,28 @@ def test_an_error_is_told_once_and_the_next_save_works(
     assert [path.name for path in tmp_path.iterdir()] == ["last-000001"]
 
 
-def test_a_new_best_replaces_the_old_one_once_the_state_that_knows_it_is_saved(
+def _about(best_epoch: int) -> dict[str, Any]:
+    return ABOUT | {"progress": {"best_epoch": best_epoch}}
+
+
+def test_a_best_goes_once_no_state_knows_it(tmp_path: Path) -> None:
+    variables = {"weights/w": tf.Variable([1.0])}
+    saver = Saver(tmp_path)
+
+    def names_after(step: int, best_epoch: int, *, is_best: bool) -> list[str]:
+        about = _about(best_epoch)
+        best = [Snapshot("best", best_epoch, variables, about)] if is_best else []
+        saver.start([*best, Snapshot("last", step, variables, about)])
+        saver.wait()
+        return sorted(path.name for path in tmp_path.glob("best-*"))
+
+    assert names_after(10, 1, is_best=True) == ["best-000001"]
+    assert names_after(20, 2, is_best=True) == ["best-000001", "best-000002"]
+    assert names_after(25, 2, is_best=False) == ["best-000002"]
+    assert names_after(30, 2, is_best=False) == ["best-000002"]
+
+
+def test_a_new_best_and_the_old_one_stand_until_the_state_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {"weights/w": tf.Variable([1.0])}
@@ -94,11 +116,9 @@ def test_a_new_best_replaces_the_old_one_once_the_state_that_knows_it_is_saved(
     monkeypatch.setattr(checkpoints, "save", watch)
     saver = Saver(tmp_path)
     for epoch in (1, 2):
-        saver.start([Snapshot(kind, epoch, variables, ABOUT) for kind in ("best", "last")])
+        saver.start([Snapshot(kind, epoch, variables, _about(epoch)) for kind in ("best", "last")])
     saver.wait()
     assert seen[-1] == ["best-000001", "best-000002", "last-000001"]
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["best-000002", "last-000001", "last-000002"]
 
 
 def test_leaving_waits_for_the_save_and_clears_what_a_dead_process_left(

@@ -49,10 +49,6 @@ class Job:
     model_dir: Path
     log: Path
 
-    def send(self, number: int) -> None:
-        """Sends a signal."""
-        os.kill(self.process.pid, number)
-
     def wait(self) -> int:
         """The exit code; -N for a process that signal N ended."""
         self.process.join(PATIENCE)

@@ -91,5 +91,5 @@ def test_a_second_job_is_refused_while_the_first_one_goes_on(
     assert "in use by another job" in done.stderr.splitlines()[-1]
     steps = job.steps()
     assert job.until(lambda: job.steps() > steps)
-    job.send(signal.SIGKILL)
+    job.process.kill()
     assert job.wait() == -signal.SIGKILL
