@@ -4,11 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from data_tools import api, sample
 
 
-def test_it_tells_what_a_save_adds(repository: Path, tiny_data: Any) -> None:
-    flags = [f"--data_dir={tiny_data({'train': 40, 'validation': 8})}", "--batch_size=4"]
+def test_it_tells_what_a_save_adds(repository: Path, tmp_path: Path) -> None:
+    pictures, data = str(tmp_path / "pictures"), str(tmp_path / "data")
+    sample.main(sample.Config(output_dir=pictures, pictures=30, broken=0))
+    api.build(api.BuildConfig(source=pictures, output_dir=data))
+    flags = [f"--data_dir={data}", "--batch_size=4"]
     flags += ["--model_option=width=0.02", "--rounds=1", "--steps=2"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.checkpoint", *flags],

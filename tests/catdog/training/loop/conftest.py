@@ -57,6 +57,20 @@ def _restored(folder: Path, extent: Extent, variables: dict[str, Any]) -> tuple[
     return Progress(), None
 
 
+def _listeners(
+    journal: Journal, at_step: Callable[[int], None], at_epoch: Callable[[int], None]
+) -> Listeners:
+    def on_steps(records: list[dict[str, Any]]) -> None:
+        journal.write_steps(records)
+        at_step(records[-1]["step"])
+
+    def on_epoch(history: list[dict[str, Any]]) -> None:
+        journal.write_epochs(history)
+        at_epoch(history[-1]["epoch"])
+
+    return Listeners(on_steps=on_steps, on_epoch=on_epoch, on_losses=journal.write_losses)
+
+
 @pytest.fixture
 def start(make_tiny: Any, tiny_examples: Any) -> Start:
     """Starts or resumes the run in a folder; its progress and variables at the end."""
@@ -83,14 +97,6 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
         left = iter(scores[progress.epoch :])
         journal = Journal(folder, start_step=progress.step)
 
-        def on_steps(records: list[dict[str, Any]]) -> None:
-            journal.write_steps(records)
-            at_step(records[-1]["step"])
-
-        def on_epoch(history: list[dict[str, Any]]) -> None:
-            journal.write_epochs(history)
-            at_epoch(history[-1]["epoch"])
-
         def validate(check: Callable[[], None]) -> dict[str, float]:
             at_validation(check)
             return {"accuracy": next(left), "log_loss": 0.5} if validated else {}
@@ -105,9 +111,7 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
             about=ABOUT,
             extent=extent,
             steps_per_call=per_call,
-            listeners=Listeners(
-                on_steps=on_steps, on_epoch=on_epoch, on_losses=journal.write_losses
-            ),
+            listeners=_listeners(journal, at_step, at_epoch),
             rules=SaveRules(every_steps=every_steps),
         )
         with loop.signals:
