@@ -69,6 +69,8 @@ class Runner:
         )
         run = experiment.build(settings, signals=Signals(), on_epoch=lambda history: None)
         self._loop = run.loop
+        progress = dataclasses.asdict(run.start.progress)
+        self._about = run.loop.about | {"progress": progress}
         self._iterator = run.loop.make_iterator(0)
         self._rates = np.full(1, 1e-4, np.float32)
         self._saver = Saver(folder / "checkpoints")
@@ -82,7 +84,7 @@ class Runner:
         wall, cpu = time.perf_counter(), time.process_time()
         if save:
             variables = self._loop.steps.variables
-            self._saver.start([Snapshot("last", self._done, variables, self._loop.about)])
+            self._saver.start([Snapshot("last", self._done, variables, self._about)])
         pause = time.perf_counter() - wall
         for _ in range(self._steps):
             self._loop.steps(self._iterator, self._rates, self._done)

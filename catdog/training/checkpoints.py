@@ -123,8 +123,11 @@ def prune_best(folder: Path) -> None:
 
     The older of the two last ones may be what a run has to go on from, and its best with it.
     """
-    lasts = of_kind(folder, "last")
-    known = min((read_about(path)["progress"]["best_epoch"] for path in lasts), default=0)
+    try:
+        states = [read_about(path)["progress"] for path in of_kind(folder, "last")]
+    except (IntegrityError, MismatchError):
+        return  # whoever goes on from here will see; no reason to stop a training for
+    known = min((state["best_epoch"] for state in states), default=0)
     for path in of_kind(folder, "best")[:-1]:
         if number_of(path) < known:
             _remove(path)

@@ -102,6 +102,15 @@ def test_a_best_goes_once_no_state_knows_it(tmp_path: Path) -> None:
     assert names_after(30, 2, is_best=False) == ["best-000002"]
 
 
+def test_a_damaged_older_state_stops_no_training(tmp_path: Path) -> None:
+    saver = Saver(tmp_path)
+    for step in (1, 2):
+        saver.start([Snapshot("last", step, {"weights/w": tf.Variable([1.0])}, _about(0))])
+        saver.wait()
+        (tmp_path / "last-000001" / "about.json").write_text("{")
+    assert len(checkpoints.of_kind(tmp_path, "last")) == 2
+
+
 def test_a_new_best_and_the_old_one_stand_until_the_state_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
