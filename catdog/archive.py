@@ -13,8 +13,9 @@ from typing import IO, Any
 
 from catdog.errors import InputError
 
-# A picture of 50 megapixels, the largest that is accepted, takes 150 MB uncompressed.
-READ_LIMIT = 256 * 2**20
+# A photograph of 50 megapixels has 10 to 30 MB. A member is in memory twice while it is unpacked,
+# and a process that prepares pictures has 300 MB in all.
+READ_LIMIT = 96 * 2**20
 # Deflate shrinks at most 1032:1. Photographs hardly shrink; what does so this well is a bomb.
 RATIO_LIMIT = 200
 RATIO_FREE_BYTES = 4 * 2**20

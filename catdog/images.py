@@ -23,6 +23,11 @@ PIXEL_LIMIT = 89_478_485
 RESIZES = ("squash", "crop")
 SUBSAMPLING = "4:2:0"
 
+# What one picture may take in memory, so that a process that prepares pictures stays below 300 MB
+# (Python, numpy and Pillow have 40 MB of them). Decided by the header alone: the same pictures are
+# refused on every machine.
+MEMORY_LIMIT = 240 * 2**20
+
 # The limit of a JPEG; with it the half-resized picture in memory stays below 70 MB at 256 pixels.
 MAX_SIDE = 65_535
 
@@ -40,6 +45,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Bytes that decoding takes for each pixel; Pillow has 4 for all but one-channel pictures. WebP is
+# decoded twice over, libtiff may hold all of a picture in one strip beside Pillow's own.
+_BYTES_PER_PIXEL = {"WEBP": 16, "TIFF": 8}
+_ONE_CHANNEL = ("1", "L")
 
 _PLAIN_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _ALPHA_MODES = ("LA", "PA", "RGBA", "La", "RGBa")
@@ -76,7 +86,17 @@ def _in_words(error: Exception) -> str:
     return re.sub(r" ?(<[^>]*>|0x[0-9a-fA-F]+)", "", said)[:200]
 
 
-def _opened(data: bytes, max_pixels: int) -> Image.Image:
+def _memory(image: Image.Image, data: bytes, image_size: int) -> int:
+    """About how many bytes the picture takes while it is decoded and made a square, or more."""
+    a_pixel = 1 if image.mode in _ONE_CHANNEL else 4
+    a_pixel = _BYTES_PER_PIXEL.get(image.format or "", a_pixel)
+    if "progressive" in image.info:  # libjpeg keeps the coefficients of all scans, 2 bytes each
+        a_pixel += 2 * len(image.getbands())
+    narrow = 4 * image_size * max(image.size)
+    return len(data) + image.width * image.height * a_pixel + narrow
+
+
+def _opened(data: bytes, max_pixels: int, image_size: int) -> Image.Image:
     """The picture with its header read and its size within the budget, not yet decoded."""
     if not data:
         raise RejectedPicture("empty file")
@@ -95,6 +115,12 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         raise RejectedPicture(
             f"{width} x {height} pixels, over the budget of {max_pixels} in all and "
             f"{MAX_SIDE} a side"
+        )
+    if _memory(image, data, image_size) > MEMORY_LIMIT:
+        raise RejectedPicture(
+            f"{width} x {height} pixels of {image.format} take about "
+            f"{_memory(image, data, image_size) // 2**20} MiB to decode, over the budget of "
+            f"{MEMORY_LIMIT // 2**20}"
         )
     return image
 
@@ -195,13 +221,14 @@ def to_record(
       max_pixels: budget that the header is held to before anything is decoded.
 
     Raises:
-      RejectedPicture: it is empty, no picture, damaged, cut or over the budget.
+      RejectedPicture: it is empty, no picture, damaged, cut, over the budget of pixels, or takes
+        more than `MEMORY_LIMIT` bytes to decode.
       UsageError: `resize` is unknown.
     """
     if resize not in RESIZES:
         raise UsageError(f"resize must be one of {', '.join(RESIZES)}, received {resize!r}")
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have set it
-    with _quietly(_opened, data, max_pixels) as image:
+    with _quietly(_opened, data, max_pixels, image_size) as image:
         orientation = _quietly(_decode, image)
         square = _quietly(_square, image, image_size, resize)
     if orientation in _UPRIGHT:
@@ -210,7 +237,7 @@ def to_record(
 
 
 def _thumbnail(data: bytes, side: int, max_pixels: int) -> Thumbnail:
-    with _opened(data, max_pixels) as image:
+    with _opened(data, max_pixels, side) as image:
         source_pixels = image.width * image.height
         drafted = image.draft(None, (2 * side, 2 * side))
         orientation = _decode(image)
