@@ -191,17 +191,23 @@ def _sums(content: dict[str, Any]) -> Sums:
     )
 
 
-def _split(content: dict[str, Any]) -> Split:
-    shards = tuple(
-        Shard(
-            file=str(shard["file"]),
-            examples=int(shard["examples"]),
-            bytes=int(shard["bytes"]),
-            sha256=str(shard["sha256"]),
-            sums=_sums(shard["sums"]),
-        )
-        for shard in content["shards"]
+def shard_from(content: dict[str, Any]) -> Shard:
+    """The shard of which `content` is what dataclasses.asdict makes, read back from JSON.
+
+    Raises:
+      ValueError, TypeError, KeyError: it is not.
+    """
+    return Shard(
+        file=str(content["file"]),
+        examples=int(content["examples"]),
+        bytes=int(content["bytes"]),
+        sha256=str(content["sha256"]),
+        sums=_sums(content["sums"]),
     )
+
+
+def _split(content: dict[str, Any]) -> Split:
+    shards = tuple(map(shard_from, content["shards"]))
     split = Split(str(content["name"]), shards, tuple(map(int, content["label_counts"])))
     if split.examples != content["examples"] or split.bytes != content["bytes"]:
         raise ValueError(f"the shards of {split.name} do not add up to its totals")

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,11 +21,15 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, *, check: Callable[[Path], None] | None = None) -> Iterator[BinaryIO]:
     """A binary file to write to that takes the name `path` once all of it is on the disk.
 
-    Until then it is called `.NAME.partial`. When the body or the disk fails, nothing is left
-    and what `path` was before stays.
+    Until then it is called `.NAME.partial`. When the body, the disk or the check fails, nothing is
+    left and what `path` was before stays.
+
+    Args:
+      check: reads the finished file before it gets its name, and raises when it is not as it
+        should be.
 
     Raises:
       OSError: whatever the disk says, at any of write, flush, sync, close and rename.
@@ -36,6 +40,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if check is not None and hasattr(os, "posix_fadvise"):
+                # so that the check reads what is on the disk
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if check is not None:
+            check(partial)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -78,6 +87,9 @@ def lock(path: Path, what: str) -> Iterator[None]:
     with path.open("a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever removed its lock file at the end of its job left a lock on nothing.
+            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                raise BlockingIOError
         except BlockingIOError:
             raise LockedError(
                 f"{what} is in use by another job (lock file {path}); wait for it or choose "

@@ -25,6 +25,7 @@ from catdog._manifest import (
     manifest_text,
     read_checked,
     read_manifest,
+    shard_from,
     statistics,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "read_checked",
     "read_manifest",
     "serialize",
+    "shard_from",
     "shard_name",
     "statistics",
 ]

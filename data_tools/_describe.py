@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import PIL
@@ -12,7 +11,8 @@ from PIL import features
 
 from catdog import files, images, schema
 from data_tools import _similar_report, splits
-from data_tools._plan import Plan, Reject
+from data_tools._plan import Plan
+from data_tools._scan import Reject
 from data_tools.config import BuildConfig
 from data_tools.writer import WrittenShard
 
@@ -163,24 +163,13 @@ def all_rejects(plan: Plan, written: Written) -> list[Reject]:
     return sorted([*plan.rejects, *lost], key=lambda reject: reject.key)
 
 
-def _write(contents: dict[str, Any], folder: Path) -> dict[str, str]:
-    """The sha256 (hex) by name of the files, once they are in `folder`."""
-    digests = {}
-    for name, content in sorted(contents.items()):
-        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
-        files.write_whole(folder / name, text)
-        digests[name] = hashlib.sha256(text.encode()).hexdigest()
-    return digests
-
-
 def describe(
     plan: Plan,
     config: BuildConfig,
     source: dict[str, str],
     written: Written,
-    folder: Path,
-) -> schema.Manifest:
-    """The manifest of the shards; it is not written yet, all other files are in `folder`."""
+) -> tuple[schema.Manifest, dict[str, str]]:
+    """The manifest of the shards, and the texts of the files beside them by name."""
     found = _splits(written, plan.class_names)
     rejects = all_rejects(plan, written)
     contents = _tfds_files(found, plan.class_names, config.image_size) | {
@@ -203,7 +192,11 @@ def describe(
     if plan.duplicates:
         contents["duplicates.csv"] = _duplicates_csv(plan, config, written, rejects)
         counts["duplicates"] = _similar_report.counts(plan.duplicates, config.duplicates)
-    return schema.Manifest(
+    texts = {
+        name: content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        for name, content in sorted(contents.items())
+    }
+    manifest = schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         class_names=plan.class_names,
         preparation={
@@ -217,6 +210,7 @@ def describe(
         build=_settings(plan, config),
         counts=counts,
         libraries=libraries(),
-        files=_write(contents, folder),
+        files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         splits=found,
     )
+    return manifest, texts

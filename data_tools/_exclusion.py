@@ -71,7 +71,7 @@ def _table(folder: Path, manifest: schema.Manifest) -> list[dict[str, str]]:
     return rows
 
 
-def _as_written(cell: str) -> str:
+def as_written(cell: str) -> str:
     """The text that `files.csv_text` made the cell of: it put a ' before what looks risky."""
     return cell[1:] if cell[:1] == "'" else cell
 
@@ -92,7 +92,7 @@ def read(data_dirs: Sequence[str]) -> Others:
         fingerprints.append(manifest.fingerprint)
         name = os.path.basename(os.path.abspath(folder))
         for row in _table(folder, manifest):
-            twin = Twin(name, _as_written(row["key"]), row["split"])
+            twin = Twin(name, as_written(row["key"]), row["split"])
             twins.setdefault(row["sha256"], twin)
     return Others(tuple(fingerprints), twins)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from catdog import images, schema
 from data_tools import _page_records
-from data_tools._plan import READ_ERRORS
+from data_tools._scan import READ_ERRORS
 from data_tools.sources import Source, open_source
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)

@@ -2,20 +2,17 @@
 
 import dataclasses
 import hashlib
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from catdog import cli, schema
-from catdog.errors import InputError, UsageError
-from data_tools import _exclusion, _similar, _similar_groups, _similar_report, splits
+from catdog import schema
+from catdog.errors import UsageError
+from data_tools import _exclusion, _similar_groups, _similar_report, splits
+from data_tools._scan import NO_MEMORY, Memory, Picture, Reject, scanned
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
-from data_tools.sources import Item, Listing, Source
-
-_CHUNK = 128
+from data_tools.sources import Item, Listing
 
 # Shards of about 64 MB; at least 8 of them from some 2,000 pictures on, so that as many
 # processes can write and read at a time, and about 256 pictures or more in each of those.
@@ -25,29 +22,6 @@ _SHARD_PICTURES = 256
 
 # Bytes of a photograph for each pixel at quality 95; 27 kB at 256 × 256.
 _BYTES_PER_PIXEL = 0.42
-
-READ_ERRORS = (OSError, InputError, EOFError, NotImplementedError, RuntimeError,
-               zipfile.BadZipFile, zlib.error)  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """A picture of the source that is to be stored, and the sha256 (hex) of its bytes."""
-
-    key: str
-    label: int
-    locator: str
-    sha256: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Reject:
-    """A picture that is not stored, why, and the sha256 of its bytes (empty: unreadable)."""
-
-    key: str
-    reason: str
-    sha256: str
-
 
 Labelled = TypeVar("Labelled", Item, splits.Candidate)
 
@@ -85,39 +59,6 @@ class Plan:
     def pictures(self) -> int:
         """Pictures of all splits together."""
         return sum(len(shard) for shards in self.shards.values() for shard in shards)
-
-
-def read_failure(error: BaseException) -> str:
-    """Why a picture could not be read, without the path, which is the machine's own."""
-    if isinstance(error, OSError):
-        return f"cannot be read: {error.strerror or type(error).__name__}"
-    return f"cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
-
-
-def _digests(
-    source: Source, task: tuple[tuple[Item, ...], int]
-) -> tuple[list[Picture | Reject], _similar.Prints]:
-    """Each picture with its sha256, or why it has none; and what those with one look like.
-
-    Those of more pixels than the task's second part allows are not looked at; 0 is for none.
-    """
-    items, max_pixels = task
-    found: list[Picture | Reject] = []
-    looks = []
-    for item in items:
-        try:
-            data = source.read(item.locator)
-        except READ_ERRORS as error:
-            found.append(Reject(item.key, read_failure(error), ""))
-            continue
-        sha256 = hashlib.sha256(data).hexdigest()
-        if data:
-            found.append(Picture(item.key, item.label, item.locator, sha256))
-            if max_pixels:
-                looks.append(_similar.look(data, max_pixels=max_pixels))
-        else:
-            found.append(Reject(item.key, "empty file", sha256))
-    return found, _similar.prints(looks)
 
 
 def _key_hash(purpose: str, key: str) -> bytes:
@@ -212,38 +153,18 @@ def _sample(
     )
 
 
-def _digested(
-    items: Sequence[Item], workers: Workers, max_pixels: int
-) -> tuple[list[Picture], tuple[Reject, ...], _similar.Prints | None]:
-    """The items that could be read, with their sha256, and those that could not; in their order.
-
-    And what the former look like, or None for `max_pixels` of 0.
-    """
-    tasks = [(tuple(items[i : i + _CHUNK]), max_pixels) for i in range(0, len(items), _CHUNK)]
-    pictures: list[Picture] = []
-    rejects: list[Reject] = []
-    prints = _similar.blank(len(items) if max_pixels else 0)
-    meter = cli.Meter(len(items), "reading pictures")
-    for found_in_chunk, prints_in_chunk in workers.map(_digests, tasks):
-        prints.put(len(pictures), prints_in_chunk)
-        pictures += [digest for digest in found_in_chunk if isinstance(digest, Picture)]
-        rejects += [digest for digest in found_in_chunk if isinstance(digest, Reject)]
-        meter.advance(len(found_in_chunk))
-    meter.close()
-    return pictures, tuple(rejects), prints if max_pixels else None
-
-
 def plan(
     listing: Listing,
     config: BuildConfig,
     workers: Workers,
     others: _exclusion.Others = _exclusion.NO_OTHERS,
+    memory: Memory = NO_MEMORY,
 ) -> Plan:
     """The plan for the pictures of `listing` that `others` do not have.
 
-    Each is read once, and decoded in small where near copies are looked for. Where other data sets
-    or --duplicates=drop take some away, all are read, and the sample is drawn from those that are
-    left, so that it is as large as asked for.
+    Each is read once, and decoded in small where near copies are looked for; or it is remembered.
+    Where other data sets or --duplicates=drop take some away, all are read, and the sample is drawn
+    from those that are left, so that it is as large as asked for.
 
     Raises:
       UsageError, InputError: the pictures are too few for what is asked.
@@ -256,16 +177,15 @@ def plan(
     if sample_first:
         items = _sample(items, config, listing.class_names)
     looked_at = 0 if config.duplicates == _similar_report.ALLOW else config.max_pixels
-    pictures, rejects, prints = _digested(items, workers, looked_at)
+    pictures, rejects, prints = scanned(items, workers, memory, max_pixels=looked_at)
     candidates, excluded = _exclusion.without_twins(
         [splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures],
         others,
         listing.class_names,
     )
     if excluded and prints is not None:
-        prints = prints.take(
-            [i for i, picture in enumerate(pictures) if picture.sha256 not in others.twins]
-        )
+        left = [i for i, picture in enumerate(pictures) if picture.sha256 not in others.twins]
+        prints = prints.take(left)
     duplicates = _similar_groups.find(candidates, prints)
     del prints  # a third of all that is in memory here
     candidates = _similar_report.settled(candidates, duplicates, listing.class_names, drop=drop)

@@ -1,25 +1,59 @@
-"""Worker processes that share one source; their results come back in the order of the tasks."""
+"""Worker processes that share one source; their results come back in the order of the tasks.
+
+A worker that dies is replaced, and its tasks are given to the new one, one at a time. A task that
+ends a worker which has done nothing before is guilty: it gets what `lost` makes of it. So the
+result depends neither on the number of workers nor on what else one of them had at hand.
+"""
 
 import contextlib
-import multiprocessing
+import dataclasses
+import itertools
 import multiprocessing.connection
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
-from typing import TypeVar
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from catdog.errors import ResourceError
+from data_tools import _worker
 from data_tools.sources import Source
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# The source of this worker process, set once when the process starts.
-_sources: list[Source] = []
+# Two batches lie at each worker, so that none waits while results are written.
+_DEPTH = 2
+# Results that wait for an earlier one, in batches of one worker.
+_AHEAD = 8
+# So many guilty tasks on end, no other between them: then it is the machine, not the pictures.
+_GUILTY_ON_END = 20
+_FALSE_STARTS = 3
+# What a worker in the middle of something gets to leave by itself.
+_LEAVE_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a task may take: bytes beside those of the bare process, processor and wall seconds.
+
+    The largest picture that is accepted, 50 megapixels, takes 1 to 2 s on a slow core.
+    """
+
+    more_bytes: int = 262 * 2**20
+    cpu_seconds: float = 60.0
+    wall_seconds: float = 600.0
+
+    @classmethod
+    def of(cls, image_size: int) -> "Limits":
+        """The limits where pictures are stored as squares of this side: copies of it come on top.
+
+        At 256 pixels it is a worker of 300 MB: 38 MB have Python, numpy and Pillow.
+        """
+        return cls(more_bytes=(260 * 2**20) + 32 * image_size**2)
 
 
 def core_count() -> int:
@@ -27,80 +61,207 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _end_with_parent(parent: Connection) -> None:
-    """Ends this process when the other end of the pipe is closed, or its process was killed."""
-    multiprocessing.connection.wait([parent])
-    os._exit(1)
+class _Process:
+    """A worker, the batches (number of the first task, tasks) it has, and those only it may do."""
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        self.connection, theirs = multiprocessing.Pipe()
+        code = (
+            f"import sys; sys.path[:] = {[os.path.abspath(path) for path in sys.path]!r}; "
+            f"from data_tools._worker import serve; serve({theirs.fileno()})"
+        )
+        # A bare interpreter and not multiprocessing's own processes, which import the caller's
+        # script again, TensorFlow included. In its session no Ctrl-C reaches it.
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            start_new_session=True,
+        )
+        theirs.close()
+        self.batches: deque[tuple[int, list[Any]]] = deque()
+        self.suspects: deque[tuple[int, Any]] = deque()
+        self.ready = False
+        self.done = 0
+        self.since = time.monotonic()
+        with contextlib.suppress(OSError):  # one that died at once is met when it is waited for
+            self.connection.send((source, limits.more_bytes, limits.cpu_seconds))
+
+    def give(self, function: Callable[..., Any], first: int, tasks: list[Any]) -> None:
+        if not self.batches:
+            self.since = time.monotonic()
+        self.batches.append((first, tasks))
+        with contextlib.suppress(OSError):
+            self.connection.send((function, tasks))
+
+    def end(self) -> int:
+        """How it ended, as subprocess tells it: by itself, now that it is cut off, or killed."""
+        self.connection.close()
+        try:
+            return self.process.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
 
-def _start(source: Source, parent: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool, and says so
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-    _sources.append(source)
-
-
-def _run(function: Callable[[Source, Task], Result], task: Task) -> Result:
-    return function(_sources[0], task)
+def _cause(code: int) -> str:
+    """Why a worker ended, in the words of rejects.csv."""
+    if code == _worker.OUT_OF_MEMORY:
+        return "takes more memory than a picture may have"
+    if code == -signal.SIGPROF:
+        return "takes more processor time than a picture may have"
+    if code == -signal.SIGALRM:
+        return "takes more time than a picture may have"
+    return f"ends the decoder ({signal.strsignal(-code) if code < 0 else f'exit {code}'})"
 
 
 class Workers:
-    """Runs functions of (source, task), in this process (one worker) or in a pool of others."""
+    """Runs functions of (source, task) in processes that never import TensorFlow."""
 
-    def __init__(self, source: Source, count: int) -> None:
-        """Starts `count` processes; none when it is 1."""
-        self._source = source
-        self._pool: futures.ProcessPoolExecutor | None = None
-        self._theirs, self._ours = multiprocessing.Pipe(duplex=False)
-        if count > 1:
-            self._pool = futures.ProcessPoolExecutor(
-                count,
-                # fork would copy whatever threads and locks the caller's process has
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start,
-                initargs=(source, self._theirs),
-            )
+    def __init__(self, source: Source, count: int, limits: Limits | None = None) -> None:
+        """`count` processes, started when there is something to do."""
+        self.source = source
+        self._count = count
+        self._limits = limits or Limits()
+        self._processes: list[_Process] = []
+        self._guilty_on_end = self._false_starts = 0
 
     def map(
-        self, function: Callable[[Source, Task], Result], tasks: Sequence[Task]
+        self,
+        function: Callable[[Source, Task], Result],
+        tasks: Iterable[Task],
+        *,
+        lost: Callable[[Task, str], Result],
+        batch: int = 1,
     ) -> Iterator[Result]:
         """The result of each task, in the order of the tasks.
 
+        Args:
+          lost: the result of a task that ended its worker, and why it did.
+          batch: tasks that are sent at a time.
+
         Raises:
-          ResourceError: a worker process died.
+          ResourceError: one task after the other ends its worker.
         """
-        if self._pool is None:
-            for task in tasks:
-                yield function(self._source, task)
-            return
-        waiting = [self._pool.submit(_run, function, task) for task in tasks]
+        waiting = iter(tasks)
+        chunk = list(itertools.islice(waiting, batch))
+        taken = given = 0
+        results: dict[int, Result] = {}
+        while chunk or any(process.batches for process in self._processes):
+            limit = taken + _AHEAD * batch * self._count
+            while chunk and given < limit and (process := self._free()):
+                process.give(function, given, chunk)
+                given += len(chunk)
+                chunk = list(itertools.islice(waiting, batch))
+            results.update(self._answers(function, lost))
+            while taken in results:
+                yield results.pop(taken)
+                taken += 1
+
+    def _free(self) -> _Process | None:
+        """The worker with the least to do, if it may have more."""
+        free = [process for process in self._processes if not process.suspects]
+        process = min(free, key=lambda process: len(process.batches), default=None)
+        if (process is None or process.batches) and len(self._processes) < self._count:
+            process = _Process(self.source, self._limits)
+            self._processes.append(process)
+        return process if process is not None and len(process.batches) < _DEPTH else None
+
+    def _answers(
+        self, function: Callable[..., Any], lost: Callable[[Any, str], Any]
+    ) -> dict[int, Any]:
+        """Results by the number of their task, as soon as there are some."""
+        busy = [process for process in self._processes if process.batches]
+        multiprocessing.connection.wait([process.connection for process in busy], timeout=1.0)
+        found: dict[int, Any] = {}
+        for process in busy:
+            if process.connection.poll():
+                found |= self._taken(process, function, lost)
+            elif self._is_late(process):
+                process.process.send_signal(signal.SIGALRM)
+        return found
+
+    def _is_late(self, process: _Process) -> bool:
+        allowed = self._limits.wall_seconds * len(process.batches[0][1])
+        return time.monotonic() - process.since > allowed
+
+    def _taken(
+        self, process: _Process, function: Callable[..., Any], lost: Callable[[Any, str], Any]
+    ) -> dict[int, Any]:
         try:
-            for future in waiting:
-                yield future.result()
-        except BrokenProcessPool:
+            answers = process.connection.recv()
+        except (EOFError, OSError):
+            return self._replace(process, function, lost)
+        if not process.ready:
+            process.ready = True
+            self._false_starts = 0
+            process.since = time.monotonic()
+            return {}
+        first, tasks = process.batches.popleft()
+        process.since = time.monotonic()
+        process.done += len(tasks)
+        self._guilty_on_end = 0
+        self._next_suspect(process, function)
+        found = {}
+        for number, (fine, result) in enumerate(answers, start=first):
+            if not fine:
+                raise result
+            found[number] = result
+        return found
+
+    @staticmethod
+    def _next_suspect(process: _Process, function: Callable[..., Any]) -> None:
+        if process.suspects and not process.batches:
+            number, task = process.suspects.popleft()
+            process.give(function, number, [task])
+
+    def _replace(
+        self, process: _Process, function: Callable[..., Any], lost: Callable[[Any, str], Any]
+    ) -> dict[int, Any]:
+        """Puts a new worker in the place of a dead one; what its task got if that is guilty."""
+        code = process.end()
+        suspects = deque(
+            (first + i, task) for first, tasks in process.batches for i, task in enumerate(tasks)
+        )
+        suspects += process.suspects
+        found = {}
+        self._false_starts += not process.ready
+        if self._false_starts > _FALSE_STARTS:
             raise ResourceError(
-                "a worker process died, most often for lack of memory; use fewer --workers"
-            ) from None
+                f"no worker process can start, the last one {_cause(code)}; see above what it "
+                "says, and use fewer --workers where memory lacks"
+            )
+        alone = len(process.batches) == 1 and len(process.batches[0][1]) == 1
+        if process.ready and process.done == 0 and alone:
+            number, task = suspects.popleft()
+            self._guilty_on_end += 1
+            found[number] = lost(task, _cause(code))
+        if self._guilty_on_end > _GUILTY_ON_END:
+            raise ResourceError(
+                f"{self._guilty_on_end} worker processes died one after the other; the last one "
+                f"{_cause(code)}: most often memory lacks, use fewer --workers"
+            )
+        fresh = _Process(self.source, self._limits)
+        self._processes[self._processes.index(process)] = fresh
+        fresh.suspects = suspects
+        self._next_suspect(fresh, function)
+        return found
 
     def close(self) -> None:
-        """Ends the processes; the tasks are done."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        self._ours.close()
-        self._theirs.close()
-
-    def abandon(self) -> None:
-        """Ends the processes in the middle of whatever they are at."""
-        self._ours.close()
-        self.close()
+        """Ends the processes, in the middle of whatever they are at."""
+        for process in self._processes:
+            process.connection.close()
+        for process in self._processes:
+            process.end()
+        self._processes = []
 
 
 @contextlib.contextmanager
-def workers(source: Source, count: int) -> Iterator[Workers]:
-    """Workers for the time of the body; a failure in it does not wait for their tasks."""
-    pool = Workers(source, count)
+def workers(source: Source, count: int, limits: Limits | None = None) -> Iterator[Workers]:
+    """Workers for the time of the body; they never outlive it."""
+    pool = Workers(source, count, limits)
     try:
         yield pool
-    except BaseException:
-        pool.abandon()
-        raise
-    pool.close()
+    finally:
+        pool.close()

@@ -9,8 +9,12 @@ rejects.csv (which did not, and why), what TFDS needs to read it, and manifest.j
 Copies of a picture, also resized, re-encoded or mirrored ones, share a split and are listed in
 duplicates.csv.
 The same pictures and flags give the same bytes, with any number of workers.
+
+Ended in whatever way, the same command goes on from the last finished shard, and it mends a
+finished data set of which files were lost or damaged.
 """
 
+import contextlib
 import os
 import shutil
 from collections import Counter
@@ -20,31 +24,34 @@ from typing import Any
 
 from catdog import cli, files, schema
 from catdog.errors import InputError, UsageError
-from data_tools import _describe, _exclusion, _plan, _similar_report, writer
-from data_tools._workers import Workers, core_count, workers
+from catdog.signals import Signals
+from data_tools import _assemble, _exclusion, _plan, _similar_report, _state
+from data_tools._scan import NO_MEMORY, Memory, Reject
+from data_tools._workers import Limits, Workers, core_count, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Listing, Source, open_source
-
-_LOCK = ".lock"
 
 
 def _output_folder(path: str) -> Path:
     """The folder to make, by its real path.
 
     Raises:
-      UsageError: something is there already, or a folder cannot appear there.
+      UsageError: something that is no data set is there already, or a folder cannot appear there.
     """
     folder = Path(path).resolve()
     if folder.is_dir() and folder.is_mount():
         raise UsageError(f"--output_dir={path} is a mount point; name a folder inside it")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output_dir={path} is a file; name a new folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        what = "a finished data set" if (folder / schema.MANIFEST_FILE).exists() else "files"
+    if folder.is_dir() and any(folder.iterdir()) and not _is_finished(folder):
         raise UsageError(
-            f"--output_dir={path} already holds {what}; name a new folder, or remove that one"
+            f"--output_dir={path} already holds files; name a new folder, or remove that one"
         )
     return folder
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / schema.MANIFEST_FILE).exists()
 
 
 def _listing(source: Source) -> Listing:
@@ -61,58 +68,6 @@ def _listing(source: Source) -> Listing:
                 "rename it"
             )
     return listing
-
-
-def _tasks(plan: _plan.Plan, config: BuildConfig, folder: Path) -> Iterator[writer.ShardTask]:
-    for split, shards in plan.shards.items():
-        for index, pictures in enumerate(shards):
-            yield writer.ShardTask(
-                path=folder / schema.shard_name(split, index, len(shards)),
-                pictures=pictures,
-                class_names=plan.class_names,
-                image_size=config.image_size,
-                resize=config.resize,
-                jpeg_quality=config.jpeg_quality,
-                max_pixels=config.max_pixels,
-            )
-
-
-def _check_rejects(count: int, config: BuildConfig, last: _plan.Reject | None) -> None:
-    if last is not None and 0 <= config.max_rejects < count:
-        raise InputError(
-            f"more than --max_rejects={config.max_rejects} pictures are rejected, "
-            f"{last.key!r} for instance: {last.reason}; mend the source or allow more"
-        )
-
-
-def _written(
-    plan: _plan.Plan, config: BuildConfig, folder: Path, pool: Workers
-) -> dict[str, list[writer.WrittenShard]]:
-    """The shards of each split, all of them on disk in `folder`."""
-    written: dict[str, list[writer.WrittenShard]] = {name: [] for name in plan.shards}
-    names = [name for name, shards in plan.shards.items() for _ in shards]
-    tasks = list(_tasks(plan, config, folder))
-    rejects = list(plan.rejects)
-    _check_rejects(len(rejects), config, rejects[-1] if rejects else None)
-    done = cli.progress(pool.map(writer.write_shard, tasks), total=len(tasks), what="shards")
-    for name, shard in zip(names, done, strict=True):
-        written[name].append(shard)
-        rejects += shard.rejects
-        _check_rejects(len(rejects), config, rejects[-1] if rejects else None)
-    for name, shards in written.items():
-        if not any(shard.shard.examples for shard in shards):
-            raise InputError(
-                f"every picture of the split {name!r} is rejected, "
-                f"{shards[0].rejects[0].key!r} for instance: {shards[0].rejects[0].reason}"
-            )
-    return written
-
-
-def _clear(work: Path) -> None:
-    """Removes what an interrupted build left; the lock stays."""
-    for path in work.iterdir():
-        if path.name != _LOCK:
-            path.unlink()
 
 
 def _counts_text(plan: _plan.Plan) -> Iterator[str]:
@@ -156,26 +111,23 @@ def _dry_run(plan: _plan.Plan, config: BuildConfig, folder: Path) -> dict[str, A
     }
 
 
-def _build(
-    plan: _plan.Plan, config: BuildConfig, folder: Path, source: dict[str, str], pool: Workers
-) -> dict[str, Any]:
-    """Writes the data set beside `folder` and moves it there; what is kept, by split."""
-    work = folder.with_name(f".{folder.name}.partial")
+@contextlib.contextmanager
+def _work_folder(work: Path, folder: Path) -> Iterator[None]:
+    """Holds the folder of an unfinished build; what cannot be gone on with is removed."""
     work.mkdir(parents=True, exist_ok=True)
-    with files.lock(work / _LOCK, str(folder)):
-        _clear(work)
+    with files.lock(work / _state.LOCK, str(folder)):
         try:
-            written = _written(plan, config, work, pool)
-            manifest = _describe.describe(plan, config, source, written, work)
-            files.write_whole(work / schema.MANIFEST_FILE, schema.manifest_text(manifest))
-        except BaseException:
-            pool.abandon()
-            shutil.rmtree(work)
+            yield
+        except (UsageError, InputError):
+            _state.clear(work)
             raise
-        (work / _LOCK).unlink()
-        os.rename(work, folder)
-        files.sync_folder(folder.parent)
-    rejects = _describe.all_rejects(plan, written)
+        finally:
+            _state.remove_if_empty(work)
+
+
+def _result(
+    manifest: schema.Manifest, rejects: list[Reject], plan: _plan.Plan, config: BuildConfig
+) -> dict[str, Any]:
     for reason, count in sorted(Counter(reject.reason for reject in rejects).items()):
         cli.say(f"rejected: {count} ({reason})")
     return {
@@ -190,6 +142,54 @@ def _build(
     }
 
 
+def _planned(
+    listing: Listing,
+    config: BuildConfig,
+    pool: Workers,
+    others: _exclusion.Others,
+    memory: Memory,
+) -> _plan.Plan:
+    plan = _plan.plan(listing, config, pool, others, memory)
+    for line in _counts_text(plan):
+        cli.say(line)
+    for line in _similar_report.text(plan.duplicates, config.duplicates, plan.class_names):
+        cli.say(line)
+    return plan
+
+
+def _made(
+    folder: Path,
+    work: Path,
+    source: Source,
+    config: BuildConfig,
+    others: _exclusion.Others,
+    pool: Workers,
+) -> dict[str, Any]:
+    """The result, once the data set is in place."""
+    listing = _listing(source)
+    about = {
+        "name": os.path.basename(os.path.abspath(config.source)),
+        "layout": type(source).__module__.rpartition(".")[2],
+    }
+    if config.dry_run:
+        return _dry_run(_planned(listing, config, pool, others, NO_MEMORY), config, folder)
+    with _work_folder(work, folder):
+        if _is_finished(folder):
+            _state.clear(work)
+            try:
+                plan = _planned(listing, config, pool, others, NO_MEMORY)
+                manifest, rejects = _assemble.mended(folder, work, plan, config, about, pool)
+            finally:
+                _state.clear(work)
+        else:
+            state = _state.State(work, _assemble.settings(config, about, others))
+            plan = _planned(listing, config, pool, others, state)
+            manifest, rejects = _assemble.build(state, plan, config, about, pool)
+            state.publish(folder)
+            _state.clear(work)
+    return _result(manifest, rejects, plan, config)
+
+
 def main(config: BuildConfig) -> dict[str, Any]:
     """Counts of what was kept, rejected and passed over, once the data set is in place.
 
@@ -197,30 +197,24 @@ def main(config: BuildConfig) -> dict[str, Any]:
       UsageError: a flag cannot be used as given, or --output_dir is not free.
       InputError: the source cannot be read, or has too little for what is asked; a folder of
         --exclude_duplicates_of is no data set.
-      IntegrityError: a data set of --exclude_duplicates_of is damaged.
+      IntegrityError: a data set of --exclude_duplicates_of, or the manifest of the one to mend,
+        is damaged.
+      MismatchError: what is there already, finished or not, has other pictures or settings.
       LockedError: another build makes the same folder.
-      OSError: the disk refused; nothing is at --output_dir then.
+      Preempted, KeyboardInterrupt: SIGTERM or SIGINT came; the same call goes on.
+      OSError: the disk refused; nothing is at --output_dir then, and the same call goes on.
     """
     folder = _output_folder(config.output_dir)
-    others = _exclusion.read(config.exclude_duplicates_of)
-    source = open_source(config.source, layout=config.layout, classes=config.classes)
-    try:
-        listing = _listing(source)
-        name = {
-            "name": os.path.basename(os.path.abspath(config.source)),
-            "layout": type(source).__module__.rpartition(".")[2],
-        }
-        with workers(source, config.workers or core_count()) as pool:
-            plan = _plan.plan(listing, config, pool, others)
-            for line in _counts_text(plan):
-                cli.say(line)
-            for line in _similar_report.text(plan.duplicates, config.duplicates, plan.class_names):
-                cli.say(line)
-            if config.dry_run:
-                return _dry_run(plan, config, folder)
-            return _build(plan, config, folder, name, pool)
-    finally:
-        source.close()
+    work = folder.with_name(f".{folder.name}.partial")
+    with Signals():
+        others = _exclusion.read(config.exclude_duplicates_of)
+        source = open_source(config.source, layout=config.layout, classes=config.classes)
+        with contextlib.closing(source):
+            source.leave_out(folder)
+            source.leave_out(work)
+            limits = Limits.of(config.image_size)
+            with workers(source, config.workers or core_count(), limits) as pool:
+                return _made(folder, work, source, config, others, pool)
 
 
 def run() -> None:

@@ -1,30 +1,48 @@
-"""Pass 2 of a build: one task writes one shard, whole or not at all."""
+"""Pass 2 of a build: workers prepare pictures, this process writes them, one shard at a time."""
 
 import dataclasses
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catdog import files, images, schema
-from catdog.errors import InputError
-from data_tools._plan import READ_ERRORS, Picture, Reject, read_failure
+from catdog.errors import InputError, IntegrityError
+from data_tools._scan import READ_ERRORS, Picture, Reject, read_failure
 from data_tools.sources import Source
+
+# numpy adds so many pixels at a time: 24 bytes each.
+_STRIP = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """A shard to write: its path, its pictures in order, and how to prepare them."""
+class Preparation:
+    """How pictures are made records."""
 
-    path: Path
-    pictures: tuple[Picture, ...]
     class_names: tuple[str, ...]
     image_size: int
     resize: str
     jpeg_quality: int
     max_pixels: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A picture as it is stored, framed for the shard, and the sums over its pixels."""
+
+    framed: bytes
+    sums: schema.Sums
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """A shard to write: its path, and its pictures in order."""
+
+    path: Path
+    pictures: tuple[Picture, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +53,15 @@ class WrittenShard:
     pictures: tuple[Picture, ...]
     rejects: tuple[Reject, ...]
 
+    @classmethod
+    def of(
+        cls, task: ShardTask, shard: schema.Shard, rejects: tuple[Reject, ...]
+    ) -> "WrittenShard":
+        """The shard that has the pictures of the task, but for the rejects."""
+        lost = {reject.key for reject in rejects}
+        kept = tuple(picture for picture in task.pictures if picture.key not in lost)
+        return cls(shard, kept, rejects)
+
     def label_counts(self) -> Counter[int]:
         """How many records each label has."""
         return Counter(picture.label for picture in self.pictures)
@@ -42,14 +69,18 @@ class WrittenShard:
 
 def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
     """The exact sums over the pixels uint8 [height, width, 3]."""
-    # Planes first: numpy adds along the last axis, and einsum starts no threads as @ does.
-    planes = pixels.reshape(-1, 3).T.astype(np.int64, order="C")
-    products = np.einsum("in,jn->ij", planes, planes)
-    return schema.Sums(
-        pixels=planes.shape[1],
-        sum=tuple(planes.sum(axis=1).tolist()),
-        products=tuple(tuple(row) for row in products.tolist()),
-    )
+    flat = pixels.reshape(-1, 3)
+    total = schema.NO_SUMS
+    for start in range(0, len(flat), _STRIP):
+        # Planes first: numpy adds along the last axis, and einsum starts no threads as @ does.
+        planes = flat[start : start + _STRIP].T.astype(np.int64, order="C")
+        products = np.einsum("in,jn->ij", planes, planes)
+        total += schema.Sums(
+            pixels=planes.shape[1],
+            sum=tuple(planes.sum(axis=1).tolist()),
+            products=tuple(tuple(row) for row in products.tolist()),
+        )
+    return total
 
 
 def _read(source: Source, picture: Picture) -> bytes:
@@ -72,54 +103,72 @@ def _read(source: Source, picture: Picture) -> bytes:
     return data
 
 
-def _record(picture: Picture, prepared: images.Prepared, class_names: tuple[str, ...]) -> bytes:
+def prepare(preparation: Preparation, source: Source, picture: Picture) -> Record | Reject:
+    """The picture as it is stored, the same bytes in whichever process, or why it is not.
+
+    Raises:
+      InputError: the source changed since the plan was made.
+    """
+    data = _read(source, picture)
+    try:
+        prepared = images.to_record(
+            data,
+            image_size=preparation.image_size,
+            resize=preparation.resize,
+            jpeg_quality=preparation.jpeg_quality,
+            max_pixels=preparation.max_pixels,
+        )
+    except images.RejectedPicture as error:
+        return Reject(picture.key, error.reason, picture.sha256)
     height, width, _ = prepared.pixels.shape
     example = schema.Example(
         encoded=prepared.jpeg,
         height=height,
         width=width,
         label=picture.label,
-        text=class_names[picture.label],
+        text=preparation.class_names[picture.label],
         filename=picture.key,
         sha256=picture.sha256,
     )
-    return schema.frame(schema.serialize(example))
+    return Record(schema.frame(schema.serialize(example)), pixel_sums(prepared.pixels))
 
 
-def _prepared(data: bytes, task: ShardTask) -> images.Prepared:
-    return images.to_record(
-        data,
-        image_size=task.image_size,
-        resize=task.resize,
-        jpeg_quality=task.jpeg_quality,
-        max_pixels=task.max_pixels,
-    )
+def lost(picture: Picture, reason: str) -> Reject:
+    """The reject that a picture is which ended its worker."""
+    return Reject(picture.key, reason, picture.sha256)
 
 
-def write_shard(source: Source, task: ShardTask) -> WrittenShard:
-    """The shard that is at `task.path` now; the same bytes in whichever process.
+def write_shard(task: ShardTask, prepared: Iterator[Record | Reject]) -> WrittenShard:
+    """The shard that is at `task.path` now; it was read back before it got this name.
+
+    Args:
+      prepared: gives what `prepare` made of each picture of the task, in order; no more is taken.
 
     Raises:
-      InputError: the source changed since the plan was made.
-      OSError: the disk refused; there is nothing at `task.path` then.
+      IntegrityError: the disk gives other bytes back than were written.
+      OSError: the disk refused; there is nothing new at `task.path` then.
     """
-    kept: list[Picture] = []
     rejects: list[Reject] = []
     sums = schema.NO_SUMS
     digest, size = hashlib.sha256(), 0
-    with files.whole_file(task.path) as file:
-        for picture in task.pictures:
-            data = _read(source, picture)
-            try:
-                prepared = _prepared(data, task)
-            except images.RejectedPicture as error:
-                rejects.append(Reject(picture.key, error.reason, picture.sha256))
+
+    def read_back(partial: Path) -> None:
+        with partial.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest.hexdigest():
+                raise IntegrityError(
+                    f"{task.path.name} reads back other bytes than were written; check the disk"
+                )
+
+    with files.whole_file(task.path, check=read_back) as file:
+        for _ in task.pictures:
+            record = next(prepared)
+            if isinstance(record, Reject):
+                rejects.append(record)
                 continue
-            framed = _record(picture, prepared, task.class_names)
-            file.write(framed)
-            digest.update(framed)
-            size += len(framed)
-            sums += pixel_sums(prepared.pixels)
-            kept.append(picture)
-    shard = schema.Shard(task.path.name, len(kept), size, digest.hexdigest(), sums)
-    return WrittenShard(shard, tuple(kept), tuple(rejects))
+            file.write(record.framed)
+            digest.update(record.framed)
+            size += len(record.framed)
+            sums += record.sums
+    examples = len(task.pictures) - len(rejects)
+    shard = schema.Shard(task.path.name, examples, size, digest.hexdigest(), sums)
+    return WrittenShard.of(task, shard, tuple(rejects))

@@ -1,8 +1,10 @@
 """The contract of the room: a layout of labelled pictures, listed first and read one by one."""
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Iterable
+from os import PathLike
 
 from catdog.errors import InputError, UsageError
 from data_tools.sources._store import Entry, Store
@@ -86,6 +88,18 @@ class Source:
           OSError: the file cannot be read.
         """
         return self.store.read(locator)
+
+    def leave_out(self, folder: PathLike[str]) -> None:
+        """Passes over, uncounted, a folder that the reader itself writes to."""
+        self.store.leave_out(os.fspath(folder))
+
+    def stamp(self, locator: str) -> str:
+        """Text that is another one as soon as the picture's bytes are; "" where none can tell.
+
+        Raises:
+          InputError, OSError: as `read`.
+        """
+        return self.store.stamp(locator)
 
     def close(self) -> None:
         """Closes files and removes temporary ones; nothing can be read afterwards."""

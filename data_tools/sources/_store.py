@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import tempfile
+import time
 import weakref
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from catdog.errors import InputError
 # Between the key of an archive and that of its member in a locator: no file name can hold it.
 _SEPARATOR = "\0"
 _HIDDEN = "hidden file"
+# A file that was just written may be written again within the same tick of its clock.
+_SETTLED_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +44,7 @@ def _remove(path: str, owner: int) -> None:
             os.unlink(path)
 
 
-def _walk(root: str, passed_over: Counter[str]) -> Iterator[str]:
+def _walk(root: str, passed_over: Counter[str], left_out: set[str]) -> Iterator[str]:
     """Relative paths of the files below `root`; links to files are followed, to folders not."""
     pending = [""]
     while pending:
@@ -57,7 +60,7 @@ def _walk(root: str, passed_over: Counter[str]) -> Iterator[str]:
         for child in children:
             name = f"{folder}/{child.name}" if folder else child.name
             if child.is_dir(follow_symlinks=False):
-                pending.append(name)
+                pending += [] if name in left_out else [name]
             elif _is_file(child):
                 yield name
             else:
@@ -86,6 +89,11 @@ class Store:
         self._archives: dict[str, Archive] = {}
         self._spools: list[weakref.finalize[..., Any]] = []
         self._process = os.getpid()
+        self._left_out: set[str] = set()
+
+    def leave_out(self, folder: str) -> None:
+        """Lists no file of `folder`, should it lie in the folder that is read."""
+        self._left_out.add(os.path.relpath(folder, os.path.realpath(self.path)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "regions": self._regions}
@@ -128,7 +136,10 @@ class Store:
     def _listed(self, passed_over: Counter[str]) -> list[tuple[str, str]]:
         """(key, locator) of the files of the path itself."""
         if os.path.isdir(self.path):
-            return [(_readable_key(name), name) for name in _walk(self.path, passed_over)]
+            return [
+                (_readable_key(name), name)
+                for name in _walk(self.path, passed_over, self._left_out)
+            ]
         archive = self._archive("")
         passed_over.update(archive.passed_over)
         return [(key, _SEPARATOR + key) for key in archive.members]
@@ -208,6 +219,25 @@ class Store:
         if len(data) > limit:
             raise InputError(f"holds more than the limit of {limit} bytes")
         return data
+
+    def stamp(self, locator: str) -> str:
+        """Text that is another one as soon as the bytes of a file are; "" where none can tell.
+
+        For a member of a zip it is the CRC-32 that zipfile holds its bytes to, its sizes and its
+        place. For a file, size, times and inode: tools that copy a file set the time of its last
+        change back, but none can set that of its inode (ctime).
+
+        Raises:
+          InputError, OSError: as `read`.
+        """
+        archive, is_member, name = locator.partition(_SEPARATOR)
+        if is_member:
+            info = self._archive(archive).members[name]
+            return f"{info.CRC:08x} {info.file_size} {info.compress_size} {info.header_offset}"
+        found = os.stat(os.path.join(self.path, locator))
+        if time.time() - max(found.st_mtime, found.st_ctime) < _SETTLED_SECONDS:
+            return ""
+        return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
     def close(self) -> None:
         """Closes what is open and removes the spools that this process made."""

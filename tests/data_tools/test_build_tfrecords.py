@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from catdog import files, schema
-from catdog.errors import InputError, LockedError, UsageError
+from catdog.errors import InputError, LockedError, MismatchError, UsageError
 from data_tools import build_tfrecords
 from data_tools.config import BuildConfig
 
@@ -236,11 +236,13 @@ def test_a_dry_run_counts_and_writes_nothing(
 
 
 def test_a_folder_in_use_is_never_written_to(build: Build, tmp_path: Path) -> None:
-    build()
-    before = contents(tmp_path / "data")
-    with pytest.raises(UsageError, match="already holds a finished data set; name a new folder"):
-        build()
-    assert contents(tmp_path / "data") == before
+    before = build()
+    data = contents(tmp_path / "data")
+    assert build() == before
+    with pytest.raises(MismatchError, match=r"image_size: 16 then, 24 now"):
+        build(image_size=24)
+    assert contents(tmp_path / "data") == data
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pictures"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine").write_text("")
     with pytest.raises(UsageError, match="already holds files"):

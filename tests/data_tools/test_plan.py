@@ -3,8 +3,8 @@
 import pytest
 
 from catdog.errors import UsageError
-from data_tools import _plan
-from data_tools._plan import Picture
+from data_tools import _plan, _scan
+from data_tools._scan import Picture
 
 
 def pictures(count: int) -> list[Picture]:
@@ -81,4 +81,4 @@ def test_other_num_shards_are_usage_errors(entries: tuple[str, ...]) -> None:
 
 def test_a_failure_to_read_names_no_path() -> None:
     error = PermissionError(13, "Permission denied", "/home/somebody/cat.1.jpg")
-    assert _plan.read_failure(error) == "cannot be read: Permission denied"
+    assert _scan.read_failure(error) == "cannot be read: Permission denied"

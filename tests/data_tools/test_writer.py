@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from catdog import images, schema
-from catdog.errors import InputError
+from catdog.errors import InputError, IntegrityError
 from data_tools import writer
-from data_tools._plan import Picture, Reject
+from data_tools._scan import Picture, Reject
 from data_tools.sources import Source, open_source
 
 
@@ -39,27 +39,29 @@ def source(tmp_path: Path) -> Source:
     return open_source(str(folder), layout="kaggle")
 
 
+PREPARATION = writer.Preparation(
+    class_names=("cat", "dog"), image_size=16, resize="squash", jpeg_quality=90, max_pixels=1000
+)
+
+
 def task(source: Source, path: Path) -> writer.ShardTask:
     pictures = tuple(
         Picture(item.key, item.label, item.locator, hashlib.sha256(FILES[item.key]).hexdigest())
         for item in reversed(source.scan().items)
     )
-    return writer.ShardTask(
-        path=path,
-        pictures=pictures,
-        class_names=("cat", "dog"),
-        image_size=16,
-        resize="squash",
-        jpeg_quality=90,
-        max_pixels=1000,
-    )
+    return writer.ShardTask(path, pictures)
+
+
+def write(source: Source, made: writer.ShardTask) -> writer.WrittenShard:
+    prepared = (writer.prepare(PREPARATION, source, picture) for picture in made.pictures)
+    return writer.write_shard(made, prepared)
 
 
 def test_a_shard_is_its_frames_in_order_and_rejects_are_told(
     source: Source, tmp_path: Path
 ) -> None:
     path = tmp_path / "shard"
-    written = writer.write_shard(source, task(source, path))
+    written = write(source, task(source, path))
     frames = b""
     for key, label in (("dog.1.jpg", 1), ("dog.0.jpg", 1), ("cat.0.jpg", 0)):
         prepared = images.to_record(FILES[key], image_size=16, jpeg_quality=90)
@@ -89,7 +91,7 @@ def test_a_shard_is_its_frames_in_order_and_rejects_are_told(
 def test_the_sums_of_a_shard_are_those_of_its_resized_pixels(
     source: Source, tmp_path: Path
 ) -> None:
-    written = writer.write_shard(source, task(source, tmp_path / "shard"))
+    written = write(source, task(source, tmp_path / "shard"))
     kept = [images.to_record(FILES[p.key], image_size=16).pixels for p in written.pictures]
     pixels = np.concatenate(kept).reshape(-1, 3).astype(object)  # Python's whole numbers
     sums = written.shard.sums
@@ -110,8 +112,21 @@ def test_a_source_that_changes_meanwhile_stops_the_build(source: Source, tmp_pat
     made = task(source, tmp_path / "shard")
     (tmp_path / "pictures" / "cat.0.jpg").write_bytes(png(9))
     with pytest.raises(InputError, match=r"'cat.0.jpg' changed during the build; run again"):
-        writer.write_shard(source, made)
+        write(source, made)
     (tmp_path / "pictures" / "cat.0.jpg").unlink()
     with pytest.raises(InputError, match="a moment ago and now cannot be read: No such file"):
-        writer.write_shard(source, made)
+        write(source, made)
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_a_disk_that_gives_other_bytes_back_is_no_shard(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = task(source, tmp_path / "shard")
+    real = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, kind: real(io.BytesIO(file.read()[:-1] + b"?"), kind)
+    )
+    with pytest.raises(IntegrityError, match="reads back other bytes than were written"):
+        write(source, made)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

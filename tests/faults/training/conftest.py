@@ -2,8 +2,6 @@
 
 import dataclasses
 import multiprocessing
-import os
-import random
 import runpy
 import subprocess
 import sys
@@ -17,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 CHILD = Path(__file__).with_name("child.py")
-SEED, LONG = "CATDOG_FAULT_SEED", "CATDOG_FAULTS"
 # A process takes seconds to start on a free core, and several share one.
 PATIENCE = 300.0
 
@@ -87,20 +84,6 @@ class Job:
                 return reached()
             time.sleep(0.002)
         pytest.fail(f"not reached in {PATIENCE} s:\n{self.said()}")
-
-
-@pytest.fixture(scope="session")
-def rng() -> random.Random:
-    """The source of every random moment; its seed is printed, and the variable sets it."""
-    seed = os.environ.get(SEED) or str(random.SystemRandom().randrange(1 << 32))
-    print(f"\n{SEED}={seed}", file=sys.__stderr__)
-    return random.Random(seed)
-
-
-@pytest.fixture(scope="session")
-def is_long() -> bool:
-    """Whether this is the long form."""
-    return os.environ.get(LONG) == "long"
 
 
 @pytest.fixture(scope="session")
