@@ -1,0 +1,186 @@
+"""An unfinished build goes on with the same pictures and settings only, and reads nothing twice."""
+
+import dataclasses
+import os
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from catdog.errors import InputError, MismatchError
+from data_tools import _assemble, build_tfrecords
+from data_tools._scan import Scan
+from data_tools._state import State
+from data_tools.config import BuildConfig
+from data_tools.sources._store import Store
+
+
+def picture(path: Path, shade: int) -> None:
+    Image.new("RGB", (9, 9), (shade, shade, shade)).save(path, "PNG")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> BuildConfig:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(20):
+        picture(folder / f"{('cat', 'dog')[number % 2]}.{number}.jpg", number)
+    return BuildConfig(
+        source=str(folder),
+        output_dir=str(tmp_path / "data"),
+        image_size=16,
+        num_shards=("2",),
+        workers=1,
+    )
+
+
+@pytest.fixture
+def interrupted(config: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> BuildConfig:
+    """A config whose build was interrupted after its second shard."""
+
+    def commit(self: State, written: Any) -> None:
+        real(self, written)
+        if len(list((self.work / "commits").iterdir())) == 2:
+            raise KeyboardInterrupt
+
+    real = State.commit
+    with monkeypatch.context() as patch:
+        patch.setattr(State, "commit", commit)
+        with pytest.raises(KeyboardInterrupt):
+            build_tfrecords.main(config)
+    return config
+
+
+def test_the_same_build_goes_on(
+    interrupted: BuildConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    changes = {"workers": 2, "max_rejects": 3, "layout": "kaggle"}  # these decide no byte
+    assert build_tfrecords.main(dataclasses.replace(interrupted, **changes))["kept"] == 20
+    assert "going on: 2 of 4 shards are finished" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pictures"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"image_size": 32}, "image_size: 16 then, 32 now"),
+        ({"seed": 3}, "seed: 0 then, 3 now"),
+        ({"splits": ("a=0.5", "b=0.5")}, 'splits: .*"train=0.8".* then, .*"a=0.5".* now'),
+        ({"sample_size": 10, "resize": "crop"}, "resize: .*; sample_size: 0 then, 10 now"),
+    ],
+)
+def test_other_settings_are_told_and_what_is_there_stays(
+    interrupted: BuildConfig, changes: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    work = tmp_path / ".data.partial"
+    before = sorted(path.name for path in work.rglob("*"))
+    with pytest.raises(MismatchError, match=says) as error:
+        build_tfrecords.main(dataclasses.replace(interrupted, **changes))
+    assert str(work) in str(error.value)
+    assert sorted(path.name for path in work.rglob("*")) == before
+    assert build_tfrecords.main(interrupted)["kept"] == 20
+
+
+def test_other_libraries_are_other_settings(
+    interrupted: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_assemble._describe, "libraries", lambda: {"pillow": "0.1"})
+    with pytest.raises(MismatchError, match="libraries: .* then"):
+        build_tfrecords.main(interrupted)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: picture(folder / "cat.0.jpg", 200), r"1 changed, 'cat\.0\.jpg'"),
+        (lambda folder: picture(folder / "cat.50.jpg", 200), r"1 new, 'cat\.50\.jpg'"),
+        (lambda folder: (folder / "dog.1.jpg").unlink(), r"1 gone, 'dog\.1\.jpg'"),
+        (lambda folder: (folder / "notes").write_text("x"), "files that are passed over differ"),
+    ],
+)
+def test_other_pictures_are_told(
+    interrupted: BuildConfig, change: Any, says: str, tmp_path: Path
+) -> None:
+    change(tmp_path / "pictures")
+    for _ in range(2):
+        with pytest.raises(MismatchError, match=says):
+            build_tfrecords.main(interrupted)
+
+
+def test_a_picture_is_read_again_when_its_stamp_or_its_place_changes(tmp_path: Path) -> None:
+    path = tmp_path / "cat.0.jpg"
+    path.write_bytes(b"one")
+    store = Store(str(tmp_path))
+    assert store.stamp(path.name) == "", "it may change again within the tick of a clock"
+    os.utime(path, (1e9, 1e9))
+    assert store.stamp(path.name) == "", "its times can be set back, those of its inode cannot"
+    real = os.stat(path)
+    time.sleep(2.1)
+    stamp = store.stamp(path.name)
+    assert stamp.split()[:2] == ["3", str(real.st_mtime_ns)]
+    os.chmod(path, 0o600)
+    assert store.stamp(path.name) != stamp
+
+
+def test_a_zips_member_has_its_checksum_for_a_stamp(tmp_path: Path) -> None:
+    stamps = []
+    for number, content in enumerate((b"one", b"one", b"two")):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr("cat.0.jpg", content)
+        store = Store(str(tmp_path / f"{number}.zip"))
+        (entry,), _ = store.entries()
+        stamps.append(store.stamp(entry.locator))
+        store.close()
+    assert stamps[0] == stamps[1] != stamps[2]
+
+
+def test_scans_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    state = State(tmp_path, {"seed": 0})
+    state.remember([("a\n\udc80", "1 2", Scan("x")), ("b", "3", Scan("y", "empty file"))])
+    path = tmp_path / "scans.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    state = State(tmp_path, {"seed": 0})
+    state.remember([("c", "4", Scan("z"))])
+    assert list(state.scans()) == [("a\n\udc80", "1 2", Scan("x")), ("c", "4", Scan("z"))]
+
+
+def test_pictures_read_before_are_not_read_again(
+    tmp_path: Path, config: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "train.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in sorted((tmp_path / "pictures").iterdir()):
+            packed.write(path, path.name)
+    config = dataclasses.replace(config, source=str(archive))
+
+    def check_plan(self: State, plan: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(State, "check_plan", check_plan)
+        build_tfrecords.main(config)
+    lines = (tmp_path / ".data.partial" / "scans.jsonl").read_text().split()
+    added: list[tuple[str, str, Scan]] = []
+    monkeypatch.setattr(State, "remember", lambda self, scans: added.extend(scans))
+    assert build_tfrecords.main(config)["kept"] == 20
+    assert lines and not added
+
+
+def test_what_cannot_be_gone_on_with_is_removed(config: BuildConfig, tmp_path: Path) -> None:
+    (tmp_path / "pictures" / "cat.0.jpg").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="--max_rejects=0"):
+        build_tfrecords.main(dataclasses.replace(config, max_rejects=0))
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_an_output_inside_of_its_source_is_no_part_of_it(
+    config: BuildConfig, tmp_path: Path
+) -> None:
+    inside = dataclasses.replace(config, output_dir=str(tmp_path / "pictures" / "data"))
+    first = build_tfrecords.main(inside)
+    assert first["passed_over"] == 0
+    assert build_tfrecords.main(inside) == first

@@ -1,0 +1,120 @@
+"""A task that ends its worker, or takes too much, costs itself alone; the order stays."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from catdog.errors import InputError, ResourceError
+from data_tools import _workers
+from data_tools._workers import Limits, Workers, workers
+from data_tools.sources import Source, open_source
+
+Act = Callable[[Source, str], str]
+
+LIMITS = Limits(more_bytes=64 * 2**20, cpu_seconds=1.0)
+IMPATIENT = Limits(wall_seconds=2.0)
+
+
+def lost(task: str, reason: str) -> str:
+    return f"lost {task}: {reason}"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("cat.0.jpg", "dog.0.jpg"):
+        (folder / name).write_bytes(b"")
+    return open_source(str(folder), layout="kaggle")
+
+
+@pytest.fixture
+def act(monkeypatch: pytest.MonkeyPatch) -> Act:
+    """`worker_acts.act` under a name by which workers find it, too."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    function: Act = importlib.import_module("worker_acts").act
+    return function
+
+
+REASONS = {
+    "segfault": "ends the decoder (Segmentation fault)",
+    "abort": "ends the decoder (Aborted)",
+    "killed": "ends the decoder (Killed)",
+    "exit": "ends the decoder (exit 9)",
+    "memory": "takes more memory than a picture may have",
+    "loop": "takes more processor time than a picture may have",
+    "hang": "takes more time than a picture may have",
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", REASONS)
+def test_a_task_that_ends_its_worker_is_lost_and_no_other(
+    source: Source, act: Act, kind: str
+) -> None:
+    tasks = [kind if number == 13 else str(number) for number in range(40)]
+    with workers(source, 2, IMPATIENT if kind == "hang" else LIMITS) as pool:
+        found = list(pool.map(act, tasks, lost=lost, batch=4))
+    assert found.pop(13) == f"lost {kind}: {REASONS[kind]}"
+    assert found == [f"did {number}" for number in range(40) if number != 13]
+
+
+@pytest.mark.faults
+def test_any_number_of_workers_and_any_batch_give_the_same(source: Source, act: Act) -> None:
+    tasks = [("abort", "exit")[n % 2] if n % 9 == 4 else str(n) for n in range(20)]
+    results = []
+    for count, batch in ((1, 16), (3, 4), (8, 1)):
+        with workers(source, count, LIMITS) as pool:
+            results.append(list(pool.map(act, tasks, lost=lost, batch=batch)))
+    assert results[0] == results[1] == results[2]
+    assert sum(result.startswith("lost") for result in results[0]) == 2
+
+
+@pytest.mark.faults
+def test_a_machine_on_which_every_worker_dies_is_told_from_bad_pictures(
+    source: Source, act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_workers, "_GUILTY_ON_END", 3)
+    with (
+        workers(source, 2, LIMITS) as pool,
+        pytest.raises(ResourceError, match="4 worker processes died one after the other"),
+    ):
+        list(pool.map(act, ["exit"] * 20, lost=lost, batch=8))
+
+
+def test_what_a_task_raises_arrives(source: Source, act: Act) -> None:
+    with workers(source, 2) as pool, pytest.raises(InputError, match="this one is raised"):
+        list(pool.map(act, ["1", "raise", "2"], lost=lost))
+    with workers(source, 1) as pool, pytest.raises(ValueError, match="this one is a bug") as error:
+        list(pool.map(act, ["bug"], lost=lost))
+    assert "in act" in error.value.__notes__[0]
+
+
+def test_tasks_are_taken_as_they_are_needed(source: Source, act: Act) -> None:
+    taken = 0
+
+    def tasks() -> Iterator[str]:
+        nonlocal taken
+        for number in range(10_000):
+            taken += 1
+            yield str(number)
+
+    with workers(source, 2) as pool:
+        results = pool.map(act, tasks(), lost=lost, batch=10)
+        assert next(results) == "did 0"
+        assert taken <= 2 * 10 * 8 + 20
+    assert list(Workers(source, 2).map(act, [], lost=lost)) == []
+
+
+def test_workers_that_cannot_start_are_no_pictures_fault(
+    source: Source, act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with (
+        workers(source, 2) as pool,
+        pytest.raises(ResourceError, match="no worker process can start"),
+    ):
+        list(pool.map(act, ["1", "2"], lost=lost))

@@ -1,0 +1,43 @@
+"""What test_workers lets workers do; they import it, so it imports little itself."""
+
+import os
+import resource
+import signal
+import time
+from typing import Any
+
+from catdog import images
+from catdog.errors import InputError
+
+
+def act(_: Any, task: str) -> str:
+    if task == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif task == "abort":
+        os.abort()
+    elif task == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif task == "exit":
+        os._exit(9)
+    elif task == "memory":
+        bytearray(80 * 2**20)
+    elif task == "loop":
+        while True:
+            pass
+    elif task == "hang":
+        time.sleep(1000)
+    elif task == "raise":
+        raise InputError("this one is raised")
+    elif task == "bug":
+        raise ValueError("this one is a bug")
+    return f"did {task}"
+
+
+def peak(source: Any, locator: str) -> tuple[str, int]:
+    """The reason why the picture is rejected ("" when it is not), and the worker's peak MiB."""
+    reason = ""
+    try:
+        images.to_record(source.read(locator))
+    except images.RejectedPicture as error:
+        reason = error.reason
+    return reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
