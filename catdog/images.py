@@ -92,14 +92,51 @@ def _memory(image: Image.Image, data: bytes, image_size: int) -> int:
     a_pixel = _BYTES_PER_PIXEL.get(image.format or "", a_pixel)
     if "progressive" in image.info:  # libjpeg keeps the coefficients of all scans, 2 bytes each
         a_pixel += 2 * len(image.getbands())
-    narrow = 4 * image_size * max(image.size)
+    narrow = 4 * image_size * image.height
     return len(data) + image.width * image.height * a_pixel + narrow
 
 
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height by the header of a WebP picture, (0, 0) of any other.
+
+    Opening one takes memory for all of its pixels already.
+    """
+    kind = data[12:16] if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else b""
+    if kind == b"VP8X":
+        left, right = (int.from_bytes(data[start : start + 3], "little") for start in (24, 27))
+        return left + 1, right + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        left, right = (int.from_bytes(data[start : start + 2], "little") for start in (26, 28))
+        return left & 0x3FFF, right & 0x3FFF
+    return 0, 0
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+        raise RejectedPicture(
+            f"{width} x {height} pixels, over the budget of {max_pixels} in all and "
+            f"{MAX_SIDE} a side"
+        )
+
+
+def _check_memory(width: int, height: int, kind: str, need: int) -> None:
+    if need > MEMORY_LIMIT:
+        raise RejectedPicture(
+            f"{width} x {height} pixels of {kind} take about {need // 2**20} MiB to decode, over "
+            f"the budget of {MEMORY_LIMIT // 2**20}"
+        )
+
+
 def _opened(data: bytes, max_pixels: int, image_size: int) -> Image.Image:
-    """The picture with its header read and its size within the budget, not yet decoded."""
+    """The picture with its header read and its size within the budgets, not yet decoded."""
     if not data:
         raise RejectedPicture("empty file")
+    width, height = _webp_size(data)
+    _check_size(width, height, max_pixels)
+    _check_memory(width, height, "WEBP", width * height * _BYTES_PER_PIXEL["WEBP"])
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -111,17 +148,8 @@ def _opened(data: bytes, max_pixels: int, image_size: int) -> Image.Image:
     except Exception as error:  # Pillow's readers raise almost anything on a damaged header
         raise RejectedPicture(f"damaged header: {_in_words(error)}") from None
     width, height = image.size
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
-        raise RejectedPicture(
-            f"{width} x {height} pixels, over the budget of {max_pixels} in all and "
-            f"{MAX_SIDE} a side"
-        )
-    if _memory(image, data, image_size) > MEMORY_LIMIT:
-        raise RejectedPicture(
-            f"{width} x {height} pixels of {image.format} take about "
-            f"{_memory(image, data, image_size) // 2**20} MiB to decode, over the budget of "
-            f"{MEMORY_LIMIT // 2**20}"
-        )
+    _check_size(width, height, max_pixels)
+    _check_memory(width, height, image.format or "", _memory(image, data, image_size))
     return image
 
 

@@ -4,6 +4,7 @@ A decoder is C code that strangers' bytes go through. What it cannot survive end
 no other; the process that started it sees how it ended, and which tasks it had.
 """
 
+import contextlib
 import os
 import queue
 import resource
@@ -13,6 +14,9 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
+
+# Here, so that the memory of numpy and Pillow themselves is none of the pictures' share.
+import catdog.images  # noqa: F401
 
 # How a worker says that a task asked for more memory than it may have.
 OUT_OF_MEMORY = 71
@@ -68,10 +72,14 @@ def serve(descriptor: int) -> None:
     """Answers (function, tasks) after a first message (source, memory, seconds), until the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starter ends its workers, and says so
     connection = Connection(descriptor)
-    source, more_bytes, cpu_seconds = connection.recv()
+    try:
+        source, more_bytes, cpu_seconds = connection.recv()
+    except (EOFError, OSError):
+        os._exit(0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_memory(more_bytes)
-    connection.send("ready")
+    with contextlib.suppress(OSError):  # whoever started it may be gone
+        connection.send("ready")
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, requests), daemon=True).start()
     while True:

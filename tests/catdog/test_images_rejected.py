@@ -66,6 +66,18 @@ REJECTED = {
     "a bomb that Pillow would warn about": (png_header(10_000, 10_000), "pixels"),
     "a bomb that Pillow would refuse": (png_header(60_000, 60_000), "more pixels than Pillow"),
     "a side that makes resizing a bomb": (png_header(1, 40_000_000), "65535 a side"),
+    "a WebP whose header claims 268 megapixels": (
+        b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xfe\x3f\0" * 2 + bytes(9),
+        "16383 x 16383 pixels, over the budget",
+    ),
+    "a WebP that takes too much memory": (
+        saved(Image.new("RGB", (5000, 4000)), "WEBP", lossless=True, method=0),
+        "5000 x 4000 pixels of WEBP take about 305 MiB to decode, over the budget of 240",
+    ),
+    "a progressive JPEG that does": (
+        saved(Image.new("RGB", (5100, 5100)), "JPEG", progressive=True),
+        "5100 x 5100 pixels of JPEG take about 25[0-9] MiB to decode",
+    ),
     "floating-point TIFF": (
         saved(Image.fromarray(np.ones((9, 9), np.float32)), "TIFF"), "no agreed range",
     ),
