@@ -163,6 +163,23 @@ def all_rejects(plan: Plan, written: Written) -> list[Reject]:
     return sorted([*plan.rejects, *lost], key=lambda reject: reject.key)
 
 
+def _preparation(config: BuildConfig) -> dict[str, Any]:
+    return {
+        "image_size": config.image_size,
+        "resize": config.resize,
+        "jpeg_quality": config.jpeg_quality,
+        "subsampling": images.SUBSAMPLING,
+        "max_pixels": config.max_pixels,
+    }
+
+
+def _texts(contents: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        for name, content in sorted(contents.items())
+    }
+
+
 def describe(
     plan: Plan,
     config: BuildConfig,
@@ -192,20 +209,11 @@ def describe(
     if plan.duplicates:
         contents["duplicates.csv"] = _duplicates_csv(plan, config, written, rejects)
         counts["duplicates"] = _similar_report.counts(plan.duplicates, config.duplicates)
-    texts = {
-        name: content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
-        for name, content in sorted(contents.items())
-    }
+    texts = _texts(contents)
     manifest = schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         class_names=plan.class_names,
-        preparation={
-            "image_size": config.image_size,
-            "resize": config.resize,
-            "jpeg_quality": config.jpeg_quality,
-            "subsampling": images.SUBSAMPLING,
-            "max_pixels": config.max_pixels,
-        },
+        preparation=_preparation(config),
         source=source,
         build=_settings(plan, config),
         counts=counts,

@@ -30,7 +30,7 @@ MISTAKES: dict[str, Mistake] = {
     "unknown resize": (BUILD, TO_BUILD + " --resize=strech", 2, "squash"),
     "splits that do not add up": (BUILD, TO_BUILD + " --splits=a=0.5,b=0.2", 2, "add up to 1"),
     "split without a size": (BUILD, TO_BUILD + " --splits=train", 2, "NAME="),
-    "output not empty": (BUILD, "--source={pictures} --output_dir={data}", 2, "name a new folder"),
+    "output not empty": (BUILD, "--source={pictures} --output_dir={data}", 5, "name a new folder"),
     "output is a file": (BUILD, "--source={pictures} --output_dir={file}", 2, "name a new folder"),
     "source missing": (BUILD, "--source={new} --output_dir={new}x", 3, "give a folder or a zip"),
     "source is no zip": (BUILD, "--source={file} --output_dir={new}", 3, "give one of the two"),

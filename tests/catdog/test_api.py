@@ -142,7 +142,7 @@ def test_predict_takes_one_path_and_tells_broken_pictures(examples: dict[str, An
             lambda: api.training_dataset("data", augmentation=("random_crop_flip", "mixup")),
             "mixup mixes classes",
         ),
-        (lambda: tools_api.build(tools_api.BuildConfig("pictures", "data")), "already holds"),
+        (lambda: tools_api.build(tools_api.BuildConfig("data", "pictures")), "already holds"),
         (
             lambda: tools_api.build(tools_api.BuildConfig("pictures", "new", image_size=1)),
             "image_size must be at least 8",
