@@ -144,8 +144,10 @@ def test_scans_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
     path = tmp_path / "scans.jsonl"
     path.write_bytes(path.read_bytes()[:-5])
     state = State(tmp_path, {"seed": 0})
-    state.remember([("c", "4", Scan("z"))])
-    assert list(state.scans()) == [("a\n\udc80", "1 2", Scan("x")), ("c", "4", Scan("z"))]
+    look = bytes(range(256)) + bytes(40)
+    state.remember([("c", "4", Scan("z", print=look)), ("d", "5", Scan("w", print=look[1:]))])
+    wanted = [("a\n\udc80", "1 2", Scan("x")), ("c", "4", Scan("z", print=look))]
+    assert list(state.scans()) == wanted
 
 
 def test_pictures_read_before_are_not_read_again(

@@ -1,0 +1,185 @@
+"""Pass 1 reads and looks once; a picture that ends the process which looks is rejected."""
+
+import csv
+import dataclasses
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_tools import _scan, _similar, build_tfrecords
+from data_tools._scan import Memory, Scan, scanned
+from data_tools._workers import Limits, Workers, workers
+from data_tools.config import BuildConfig
+from data_tools.sources import Item, Source, open_source
+
+# A process that may have so much more decodes all of the pictures but the large one: 49 MB.
+LIMITS = Limits(more_bytes=24 * 2**20)
+LARGE = "dog.7.jpg"
+REASON = "takes more memory than a picture may have"
+
+
+class Notes(Memory):
+    """Remembers, and keeps what it is given to remember at a time."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, str, Scan]] = []
+        self.new: list[tuple[str, str, Scan]] = []
+
+    def scans(self) -> Iterator[tuple[str, str, Scan]]:
+        return iter(self.noted)
+
+    def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
+        self.new += scans
+
+    def settle(self) -> None:
+        self.noted, self.new = self.noted + self.new, []
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of 12 pictures, an empty one, one that is none, one that cannot be read, a large one.
+
+    The members of a zip have stamps from the first moment on.
+    """
+    folder = tmp_path_factory.mktemp("scan")
+    rng = np.random.default_rng(0)
+    path = folder / "train.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for number in range(16):
+            key = f"{('cat', 'dog')[number % 2]}.{number}.jpg"
+            picture = folder / key
+            side = 3500 if key == LARGE else 40 + number
+            pixels = rng.integers(0, 256, (side, side, 3), np.uint8)
+            image = Image.fromarray(pixels if side < 100 else np.zeros_like(pixels))
+            image.save(picture, "PNG", compress_level=1)
+            data = {3: b"", 5: b"no picture"}.get(number, picture.read_bytes())
+            packed.writestr(key, data)
+        damaged = packed.getinfo("dog.9.jpg").header_offset
+    with path.open("r+b") as file:
+        file.seek(damaged + 200)
+        file.write(b"damage")
+    return path
+
+
+@pytest.fixture
+def source(archive: Path) -> Iterator[Source]:
+    found = open_source(str(archive), layout="kaggle")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def items(source: Source) -> list[Item]:
+    return list(source.scan().items)
+
+
+@pytest.fixture
+def pool(source: Source) -> Iterator[Workers]:
+    with workers(source, 2, LIMITS) as made:
+        yield made
+
+
+def same(one: _similar.Prints, other: _similar.Prints) -> bool:
+    fields = [field.name for field in dataclasses.fields(_similar.Prints)]
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in fields)
+
+
+def test_each_picture_has_its_print_at_its_place_and_the_others_their_reasons(
+    source: Source, items: list[Item], pool: Workers
+) -> None:
+    pictures, rejects, prints = scanned(items, pool, Memory(), max_pixels=50_000_000)
+    wanted = {"dog.3.jpg": "empty file", LARGE: REASON, "dog.9.jpg": "cannot be read: damaged"}
+    assert {reject.key for reject in rejects} == set(wanted)
+    for reject in rejects:
+        assert reject.reason.startswith(wanted[reject.key])
+    digests = {reject.key: reject.sha256 for reject in rejects}
+    assert digests["dog.9.jpg"] == ""
+    (large,) = (item for item in items if item.key == LARGE)
+    assert digests[LARGE] == hashlib.sha256(source.read(large.locator)).hexdigest()
+    assert prints is not None
+    left = [item for item in items if item.key not in wanted]
+    assert [picture.key for picture in pictures] == [item.key for item in left]
+    looks = [_similar.look(source.read(item.locator), max_pixels=10**6) for item in left]
+    assert looks.count(None) == 1
+    assert same(prints.take(range(len(left))), _similar.prints(looks))
+
+
+def test_what_was_found_before_is_neither_read_nor_looked_at_again(
+    items: list[Item], pool: Workers
+) -> None:
+    notes = Notes()
+    pictures, rejects, prints = scanned(items, pool, notes, max_pixels=50_000_000)
+    assert prints is not None
+    notes.settle()
+    again = scanned(items, pool, notes, max_pixels=50_000_000)
+    assert (again[0], again[1]) == (pictures, rejects)
+    assert again[2] is not None and same(again[2], prints)
+    # What the next try may read is tried; what ends its process is not.
+    assert [key for key, _, _ in notes.new] == ["dog.9.jpg"]
+    # Half of the notes: those kept and those found anew make the same.
+    notes.noted = notes.noted[::2]
+    half = scanned(items, pool, notes, max_pixels=50_000_000)
+    assert (half[0], half[1]) == (pictures, rejects)
+    assert half[2] is not None and same(half[2], prints)
+
+
+def test_a_note_whose_stamp_is_another_does_not_count(items: list[Item], pool: Workers) -> None:
+    notes = Notes()
+    first = scanned(items, pool, notes, max_pixels=50_000_000)
+    stale = [(key, "another", Scan("0" * 64)) for key, _, _ in notes.new]
+    notes.noted, notes.new = notes.new + stale, []
+    again = scanned(items, pool, notes, max_pixels=50_000_000)
+    assert len(notes.new) == len(items)
+    assert again[:2] == first[:2]
+
+
+def test_without_a_look_nothing_is_decoded(items: list[Item], pool: Workers) -> None:
+    pictures, rejects, prints = scanned(items, pool, Memory(), max_pixels=0)
+    assert prints is None
+    assert LARGE in [picture.key for picture in pictures]
+    assert [reject.key for reject in rejects] == ["dog.3.jpg", "dog.9.jpg"]
+
+
+def test_a_picture_that_cannot_even_be_read_is_lost_once(
+    items: list[Item], pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def map_to_nothing(self: Workers, task: object, tasks: list[Item], *, lost: object) -> object:
+        return iter([_scan._Lost(item, "ends the decoder (Killed)") for item in tasks])
+
+    monkeypatch.setattr(Workers, "map", map_to_nothing)
+    lost = [_scan._Lost(items[0], "ends the decoder (Aborted)")]
+    (key, stamp, scan), *more = _scan._blamed(lost, pool)
+    assert (key, stamp, more) == (items[0].key, "", [])
+    assert scan == Scan("", "cannot be read: ends the decoder (Killed)")
+
+
+@pytest.mark.faults
+def test_lost_in_the_look_is_rejected_as_lost_in_pass_2_with_any_number_of_processes(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limits, "of", classmethod(lambda cls, image_size: LIMITS))
+    tables = {}
+    for policy, count in (("group", 1), ("group", 3), ("allow", 2)):
+        output = tmp_path / f"{policy}{count}"
+        config = BuildConfig(
+            source=str(archive),
+            output_dir=str(output),
+            image_size=16,
+            splits=("train=1.0",),
+            duplicates=policy,
+            workers=count,
+        )
+        build_tfrecords.main(config)
+        tables[output.name] = {path.name: path.read_bytes() for path in output.iterdir()}
+    assert tables["group1"] == tables["group3"]
+    assert tables["group1"]["rejects.csv"] == tables["allow2"]["rejects.csv"]
+    assert tables["group1"]["splits.csv"] == tables["allow2"]["splits.csv"]
+    with (tmp_path / "group1" / "rejects.csv").open(newline="") as file:
+        rows = {row["key"]: row for row in csv.DictReader(file)}
+    assert rows[LARGE]["reason"] == REASON
+    assert len(rows[LARGE]["sha256"]) == 64
