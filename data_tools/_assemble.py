@@ -2,13 +2,14 @@
 
 import functools
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from catdog import cli, files, schema
 from catdog.errors import InputError
-from data_tools import _describe, _exclusion, _mend, _plan, _state, writer
+from data_tools import _describe, _exclusion, _mend, _plan, _state, card, writer
 from data_tools._scan import Reject
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
@@ -94,7 +95,7 @@ def settings(
     config: BuildConfig, source: dict[str, str], others: _exclusion.Others
 ) -> dict[str, Any]:
     """All that decides the result, but for the pictures; nothing that names a place."""
-    aside = ("source", "output_dir", "layout", "workers", "max_rejects", "dry_run")
+    aside = ("source", "output_dir", "layout", "workers", "max_rejects", "licence", "dry_run")
     found = {name: value for name, value in vars(config).items() if name not in aside}
     found["exclude_duplicates_of"] = others.fingerprints
     return found | {"source": source, "libraries": _describe.libraries()}
@@ -113,6 +114,7 @@ def build(
     manifest, texts = _describe.describe(plan, config, source, written)
     for name, text in texts.items():
         files.write_whole(state.data / name, text)
+    card.write_card(state.data, manifest, config.licence)
     files.write_whole(state.data / schema.MANIFEST_FILE, schema.manifest_text(manifest))
     return manifest, _describe.all_rejects(plan, written)
 
@@ -135,4 +137,7 @@ def mended(
         return _describe.describe(plan, config, source, written)
 
     manifest, written = _mend.mend(folder, _tasks(plan, work), remake, describe)
+    # People may have written in a card that is there, and a folder that is whole be read-only.
+    if not (folder / card.CARD_FILE).exists() and os.access(folder, os.W_OK):
+        card.write_card(folder, manifest, config.licence)
     return manifest, _describe.all_rejects(plan, written)

@@ -3,7 +3,8 @@
 python -m data_tools.card --data_dir=data/catdog --licence=cdla-permissive-2.0
 
 DATA_CARD.md has the form that the Hugging Face Hub reads: YAML between two lines of ---, then
-Markdown. It is no part of what the manifest checks: add to it what only people know.
+Markdown. A build writes it, too. It is no part of what the manifest checks, so add to it what only
+people know; a build that mends the data set leaves it as it is.
 """
 
 import json
@@ -165,13 +166,25 @@ def card_text(
     return "\n".join(lines)
 
 
+def write_card(data_dir: Path, manifest: schema.Manifest, licence: str) -> None:
+    """Writes the card of a data set whose tables are in the folder already.
+
+    Raises:
+      OSError: the disk refused.
+    """
+    files.write_whole(data_dir / CARD_FILE, _card(data_dir, manifest, licence))
+
+
 def read_card(data_dir: Path, licence: str) -> str:
     """The card of the built data set in the folder.
 
     Raises:
       InputError, IntegrityError, MismatchError: it holds none, or its files are damaged.
     """
-    manifest = schema.read_manifest(data_dir)
+    return _card(data_dir, schema.read_manifest(data_dir), licence)
+
+
+def _card(data_dir: Path, manifest: schema.Manifest, licence: str) -> str:
     known = any((data_dir / name).is_file() for name in (_tables.DUPLICATES, _tables.SPLITS))
     return card_text(
         manifest,

@@ -68,6 +68,9 @@ class BuildConfig:
         lower=1,
         upper=images.PIXEL_LIMIT,
     )
+    licence: str = flags.option(
+        "unknown", "of the pictures, for the data card; as the Hub names it: cc0-1.0, for instance"
+    )
     dry_run: bool = flags.option(False, "count and estimate only, write nothing")
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catdog import schema
 from catdog.errors import IntegrityError, MismatchError
-from data_tools import build_tfrecords
-from data_tools.config import BuildConfig
+from data_tools import build_tfrecords, verify_tfrecords
+from data_tools.config import BuildConfig, VerifyConfig
 
 Build = Callable[..., dict[str, Any]]
 
@@ -100,6 +101,36 @@ def test_any_other_file_too(build: Build, tmp_path: Path, names: list[str]) -> N
     build()
     assert contents(data) == whole
     assert (data / "manifest.json").stat() == manifest
+
+
+def test_one_shard_deleted_and_one_damaged_are_made_again_as_verify_says(
+    build: Build, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    build()
+    whole = contents(data)
+    (data / TRAIN_0).unlink()
+    flip(data / TRAIN_1)
+    (data / "DATA_CARD.md").unlink()
+    verify = VerifyConfig(data_dir=str(data), workers=1)
+    with pytest.raises(IntegrityError, match="delete the damaged shards and run the same build"):
+        verify_tfrecords.main(verify)
+    build()
+    assert contents(data) == whole
+    assert verify_tfrecords.main(verify)["problems"] == 0
+
+
+def test_what_people_wrote_on_the_card_stays(build: Build, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    build(licence="cc0-1.0")
+    card = data / "DATA_CARD.md"
+    assert 'license: "cc0-1.0"\n' in card.read_text()
+    assert "DATA_CARD.md" not in schema.read_manifest(data).files
+    card.write_text("Asked Ann, who took them.\n")
+    flip(data / TRAIN_0)
+    build(licence="mit")
+    assert card.read_text() == "Asked Ann, who took them.\n"
+    assert verify_tfrecords.main(VerifyConfig(data_dir=str(data), workers=1))["problems"] == 0
 
 
 def test_other_settings_or_pictures_are_told_and_nothing_else_is_written(

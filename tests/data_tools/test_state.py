@@ -58,9 +58,11 @@ def test_the_same_build_goes_on(
     interrupted: BuildConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    changes = {"workers": 2, "max_rejects": 3, "layout": "kaggle"}  # these decide no byte
+    # Of these, none but the licence decides a byte, and that is on the card alone.
+    changes = {"workers": 2, "max_rejects": 3, "layout": "kaggle", "licence": "cc0-1.0"}
     assert build_tfrecords.main(dataclasses.replace(interrupted, **changes))["kept"] == 20
     assert "going on: 2 of 4 shards are finished" in capsys.readouterr().err
+    assert 'license: "cc0-1.0"\n' in (tmp_path / "data" / "DATA_CARD.md").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pictures"]
 
 
@@ -69,6 +71,7 @@ def test_the_same_build_goes_on(
     [
         ({"image_size": 32}, "image_size: 16 then, 32 now"),
         ({"seed": 3}, "seed: 0 then, 3 now"),
+        ({"duplicates": "allow"}, 'duplicates: "group" then, "allow" now'),
         ({"splits": ("a=0.5", "b=0.5")}, 'splits: .*"train=0.8".* then, .*"a=0.5".* now'),
         ({"sample_size": 10, "resize": "crop"}, "resize: .*; sample_size: 0 then, 10 now"),
     ],
