@@ -21,7 +21,7 @@ READ_ERRORS = (OSError, InputError, EOFError, NotImplementedError, RuntimeError,
                zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Picture:
     """A picture of the source that is to be stored, and the sha256 (hex) of its bytes."""
 
@@ -40,7 +40,7 @@ class Reject:
     sha256: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Scan:
     """What pass 1 finds in a picture.
 

@@ -13,7 +13,7 @@ _EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"
 NOT_A_PICTURE = "not a picture name"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Item:
     """A picture that a source offers.
 

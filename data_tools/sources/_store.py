@@ -20,7 +20,7 @@ _HIDDEN = "hidden file"
 _SETTLED_SECONDS = 2.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
     """A file: its '/'-separated key below the root, and what `Store.read` takes to read it."""
 
