@@ -113,6 +113,11 @@ def _csv_cell(value: Any) -> str:
     return text
 
 
+def from_csv_cell(cell: str) -> str:
+    """The text that `csv_text` made the cell of: one leading ' is taken away."""
+    return cell[1:] if cell[:1] == "'" else cell
+
+
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A CSV file's text: lines end with a line feed, cells that look like formulas are quoted."""
     return "".join(",".join(map(_csv_cell, row)) + "\n" for row in (header, *rows))

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from catdog import cli, inspection, schema, shards
+from catdog import cli, files, inspection, schema, shards
 from catdog.errors import IntegrityError
 from catdog.inspection import Expected, Problem, Row
 from catdog.shards import Place
@@ -31,18 +31,13 @@ _READ_ERRORS = (
 Rows = dict[str, tuple[Row, ...]]
 
 
-def _as_written(cell: str) -> str:
-    """The text that `files.csv_text` made the cell of: it put a ' before what looks risky."""
-    return cell[1:] if cell[:1] == "'" else cell
-
-
 def _rows(text: str, manifest: schema.Manifest) -> Rows:
     """The rows of splits.csv by the name of their shard."""
     found: dict[str, list[Row]] = {}
     for row in csv.DictReader(io.StringIO(text, newline="")):
         shard = manifest.splits[row["split"]].shards[int(row["shard"])]
         found.setdefault(shard.file, []).append(
-            Row(_as_written(row["key"]), row["sha256"], int(row["label"]))
+            Row(files.from_csv_cell(row["key"]), row["sha256"], int(row["label"]))
         )
     return {file: tuple(rows) for file, rows in found.items()}
 

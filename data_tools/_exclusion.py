@@ -1,18 +1,14 @@
 """What other built data sets hold already, so that a new one can leave it out."""
 
-import csv
 import dataclasses
-import hashlib
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from catdog import schema
 from catdog.errors import InputError, IntegrityError
+from data_tools import _tables
 from data_tools.splits import Candidate
-
-_TABLE = "splits.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,33 +45,6 @@ class Others:
 NO_OTHERS = Others((), {})
 
 
-def _table(folder: Path, manifest: schema.Manifest) -> list[dict[str, str]]:
-    """The rows of the data set's splits.csv, one a record.
-
-    Raises:
-      IntegrityError: it is missing, or not what its manifest says.
-    """
-    path = folder / _TABLE
-    way_out = "copy the data set again or rebuild it with python -m data_tools.build_tfrecords"
-    try:
-        data = path.read_bytes()
-        rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
-    except (OSError, ValueError, csv.Error) as error:
-        raise IntegrityError(f"{path} cannot be read ({error}); {way_out}") from None
-    records = sum(split.examples for split in manifest.splits.values())
-    if len(rows) != records or hashlib.sha256(data).hexdigest() != manifest.files.get(_TABLE):
-        raise IntegrityError(
-            f"{path} is not the file that its manifest describes ({len(rows)} rows, {records} "
-            f"records); {way_out}"
-        )
-    return rows
-
-
-def as_written(cell: str) -> str:
-    """The text that `files.csv_text` made the cell of: it put a ' before what looks risky."""
-    return cell[1:] if cell[:1] == "'" else cell
-
-
 def read(data_dirs: Sequence[str]) -> Others:
     """What the data sets in these folders hold, by their splits.csv.
 
@@ -91,8 +60,14 @@ def read(data_dirs: Sequence[str]) -> Others:
         manifest = schema.read_manifest(folder)
         fingerprints.append(manifest.fingerprint)
         name = os.path.basename(os.path.abspath(folder))
-        for row in _table(folder, manifest):
-            twin = Twin(name, as_written(row["key"]), row["split"])
+        if _tables.SPLITS not in manifest.files:
+            raise IntegrityError(
+                f"{folder} has a manifest that does not list {_tables.SPLITS}; copy the data set "
+                "again or rebuild it with python -m data_tools.build_tfrecords"
+            )
+        _tables.check(folder, manifest, _tables.SPLITS)
+        for row in _tables.rows(folder, _tables.SPLITS):
+            twin = Twin(name, row["key"], row["split"])
             twins.setdefault(row["sha256"], twin)
     return Others(tuple(fingerprints), twins)
 

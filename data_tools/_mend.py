@@ -1,8 +1,6 @@
 """A finished data set of which files were lost or damaged: they are made again, the same bytes."""
 
-import csv
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +8,10 @@ from typing import Any
 
 from catdog import cli, files, schema
 from catdog.errors import IntegrityError, MismatchError
-from data_tools._exclusion import as_written
+from data_tools import _tables
 from data_tools._scan import Reject
 from data_tools._state import differences, is_whole
 from data_tools.writer import ShardTask, WrittenShard
-
-_REJECTS = "rejects.csv"
 
 Tasks = Mapping[str, Sequence[ShardTask]]
 Written = dict[str, list[WrittenShard]]
@@ -39,12 +35,11 @@ def _is_as_stated(path: Path, sha256: str) -> bool:
 
 def _rejects(folder: Path, manifest: schema.Manifest) -> dict[str, Reject] | None:
     """The rejects by key; None when the table of them is lost or damaged."""
-    path = folder / _REJECTS
-    if not _is_as_stated(path, manifest.files.get(_REJECTS, "")):
+    path = folder / _tables.REJECTS
+    if not _is_as_stated(path, manifest.files.get(_tables.REJECTS, "")):
         return None
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
-    found = [Reject(as_written(r["key"]), as_written(r["reason"]), r["sha256"]) for r in rows]
-    return {reject.key: reject for reject in found}
+    rows = _tables.rows(folder, _tables.REJECTS)
+    return {row["key"]: Reject(row["key"], row["reason"], row["sha256"]) for row in rows}
 
 
 def _flat(manifest: schema.Manifest) -> dict[str, Any]:

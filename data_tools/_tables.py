@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from catdog import schema
+from catdog import files, schema
 from catdog.errors import InputError, IntegrityError
 
 SPLITS, REJECTS, EXCLUDED = "splits.csv", "rejects.csv", "excluded.csv"
@@ -54,11 +54,6 @@ class Group:
         return {member.split for member in self.members if member.split}
 
 
-def _as_written(cell: str | None) -> str:
-    """The text that `files.csv_text` made the cell of: it put a ' before what looks risky."""
-    return "" if cell is None else cell[1:] if cell[:1] == "'" else cell
-
-
 def rows(data_dir: Path, name: str) -> Iterator[dict[str, str]]:
     """The rows of the table; none when the data set has no such table.
 
@@ -71,7 +66,11 @@ def rows(data_dir: Path, name: str) -> Iterator[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                yield {column: _as_written(cell) for column, cell in row.items() if column}
+                yield {
+                    column: files.from_csv_cell(cell or "")
+                    for column, cell in row.items()
+                    if column
+                }
     except (ValueError, csv.Error) as error:
         raise IntegrityError(
             f"{path} cannot be read ({error}); copy the data set again or rebuild it with "

@@ -153,6 +153,21 @@ SHARD_DAMAGES = {
 }
 
 
+def _frames(content: bytes) -> list[bytes]:
+    found, start = [], 0
+    while start < len(content):
+        end = start + 16 + int.from_bytes(content[start : start + 8], "little")
+        found.append(content[start:end])
+        start = end
+    return found
+
+
+@pytest.fixture(scope="session")
+def frames_of() -> Callable[[bytes], list[bytes]]:
+    """`frames_of(content)`: the frames of a sound shard, by their lengths alone."""
+    return _frames
+
+
 @pytest.fixture(scope="session")
 def shard_damages() -> dict[str, Damage]:
     """The twelve ways in which a shard of at least four records breaks, by name."""

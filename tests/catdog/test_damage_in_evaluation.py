@@ -33,17 +33,10 @@ def predictor() -> Predictor:
     return Predictor(Mean(), distribution.make_strategy(("CPU:0",)), views.center_crop)
 
 
-def frames_of(content: bytes) -> list[bytes]:
-    found, start = [], 0
-    while start < len(content):
-        end = start + 16 + int.from_bytes(content[start : start + 8], "little")
-        found.append(content[start:end])
-        start = end
-    return found
-
-
 @pytest.fixture
-def damaged(tiny_data: Callable[..., Path], tmp_path: Path, shard_damages: dict[str, Any]) -> Sets:
+def damaged(
+    tiny_data: Callable[..., Path], tmp_path: Path, shard_damages: dict[str, Any], frames_of: Any
+) -> Sets:
     def make(kind: str) -> tuple[Path, schema.Shard]:
         folder = shutil.copytree(tiny_data({"validation": 12}, shards=2), tmp_path / "data")
         other = tiny_data({"train": 11}, shards=1)

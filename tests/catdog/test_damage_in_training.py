@@ -16,15 +16,6 @@ from catdog.errors import IntegrityError
 DATA = {"train": 12, "validation": 4}
 
 
-def frames_of(content: bytes) -> list[bytes]:
-    found, start = [], 0
-    while start < len(content):
-        end = start + 16 + int.from_bytes(content[start : start + 8], "little")
-        found.append(content[start:end])
-        start = end
-    return found
-
-
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Trains the smallest AlexNet for two epochs of three steps."""
@@ -50,6 +41,7 @@ def test_damage_stops_training_with_its_place(
     shard_damages: dict[str, Any],
     train: Callable[..., Any],
     damage_kind: str,
+    frames_of: Any,
 ) -> None:
     folder = shutil.copytree(tiny_data(DATA, shards=2), tmp_path / "data")
     other = tiny_data({"train": 11}, shards=1)
@@ -71,7 +63,7 @@ def test_damage_stops_training_with_its_place(
 
 @pytest.fixture
 def broken(
-    tiny_data: Callable[..., Path], tmp_path: Path, shard_damages: dict[str, Any]
+    tiny_data: Callable[..., Path], tmp_path: Path, shard_damages: dict[str, Any], frames_of: Any
 ) -> tuple[Path, str, int]:
     """A data set, a shard of it whose record 2 is of no class, and that example's number."""
     folder = shutil.copytree(tiny_data(DATA, shards=2), tmp_path / "data")
@@ -103,7 +95,7 @@ def test_a_bad_record_may_be_skipped_and_is_told(
 
 
 def test_more_bad_records_than_allowed_stop_training(
-    broken: tuple[Path, str, int], train: Callable[..., Any]
+    broken: tuple[Path, str, int], train: Callable[..., Any], frames_of: Any
 ) -> None:
     folder, file, number = broken
     frames = frames_of((folder / file).read_bytes())

@@ -15,17 +15,7 @@ from catdog import files, inquest, inspection, schema
 from catdog.errors import IntegrityError, NumericError
 
 
-def frames_of(content: bytes) -> list[bytes]:
-    """The frames of a sound shard: 8 bytes of length, 4 of checksum, the record, 4 of checksum."""
-    found, start = [], 0
-    while start < len(content):
-        end = start + 16 + int.from_bytes(content[start : start + 8], "little")
-        found.append(content[start:end])
-        start = end
-    return found
-
-
-def with_table(folder: Path) -> None:
+def with_table(folder: Path, frames_of: Any) -> None:
     """Adds the splits.csv that a build would have written."""
     manifest = schema.read_manifest(folder)
     rows: list[tuple[Any, ...]] = []
@@ -56,14 +46,14 @@ class Broken:
 
 @pytest.fixture
 def broken(
-    tiny_data: Callable[..., Path], tmp_path: Path, shard_damages: dict[str, Any]
+    tiny_data: Callable[..., Path], tmp_path: Path, shard_damages: dict[str, Any], frames_of: Any
 ) -> Callable[..., Broken]:
     def make(kind: str, *, table: bool = True) -> Broken:
         folder = shutil.copytree(tiny_data({"validation": 12}, shards=2), tmp_path / "data")
         other = tiny_data({"train": 11}, shards=1)
         other_shard = schema.read_manifest(other).split("train").shards[0]
         if table:
-            with_table(folder)
+            with_table(folder, frames_of)
         manifest = schema.read_manifest(folder)
         shard = max(manifest.split("validation").shards, key=lambda one: one.examples)
         path = folder / shard.file
@@ -123,11 +113,11 @@ def test_swapped_records_without_a_table_are_told_of_the_file(
 
 @pytest.mark.parametrize("table", [False, True])
 def test_nothing_is_found_in_a_sound_split(
-    tiny_data: Callable[..., Path], tmp_path: Path, table: bool
+    tiny_data: Callable[..., Path], tmp_path: Path, frames_of: Any, table: bool
 ) -> None:
     folder = shutil.copytree(tiny_data({"validation": 12}, shards=2), tmp_path / "data")
     if table:
-        with_table(folder)
+        with_table(folder, frames_of)
     manifest = schema.read_manifest(folder)
     assert inquest.first_damage(folder, manifest, "validation") is None
     error = IntegrityError("12 examples were due once each")
@@ -204,7 +194,7 @@ def test_keys_that_look_like_formulas_are_read_as_they_were(tmp_path: Path) -> N
 # ---- one record ----
 
 
-def faults(folder: Path, **changes: Any) -> list[str]:
+def faults(folder: Path, frames_of: Any, **changes: Any) -> list[str]:
     manifest = schema.read_manifest(folder)
     (shard,) = manifest.split("train").shards
     frame = frames_of((folder / shard.file).read_bytes())[0]
@@ -240,8 +230,8 @@ def encoded(mode: str, side: int, kind: str) -> bytes:
     ],
 )
 def test_what_a_record_may_not_be(
-    tiny_data: Callable[..., Path], changes: dict[str, Any], words: str | None
+    tiny_data: Callable[..., Path], frames_of: Any, changes: dict[str, Any], words: str | None
 ) -> None:
-    found = faults(tiny_data({"train": 4}, shards=1), **changes)
+    found = faults(tiny_data({"train": 4}, shards=1), frames_of, **changes)
     assert len(found) == (0 if words is None else 1)
     assert words is None or words in found[0]

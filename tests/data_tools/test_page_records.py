@@ -57,19 +57,28 @@ def flipped(content: bytes, place: int) -> bytes:
 
 
 DAMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "bit of a length": (lambda: flipped(b"".join(FRAMES), 2), "record 0 .*checksum of a length"),
+    "bit of a length": (lambda: flipped(b"".join(FRAMES), 2), "record 0 .*checksum of its length"),
     "bit of a record": (
         lambda: FRAMES[0] + flipped(FRAMES[1], 60) + FRAMES[2],
-        "record 1 .*a checksum differs",
+        "record 1 .*checksum of its bytes is wrong",
     ),
-    "cut in a header": (lambda: FRAMES[0] + FRAMES[1][:5], "record 1 .*ends within a record"),
-    "cut in a record": (lambda: b"".join(FRAMES)[:-9], "record 2 .*ends within a record"),
+    "cut in a header": (
+        lambda: FRAMES[0] + FRAMES[1][:5],
+        "record 1 .*ends 5 bytes into the record's header",
+    ),
+    "cut in a record": (lambda: b"".join(FRAMES)[:-9], "record 2 .*ends inside the record"),
     "cut between two": (lambda: b"".join(FRAMES[:2]), "has 2 records, its manifest says 3"),
     "one too many": (lambda: b"".join([*FRAMES, FRAMES[0]]), "has 4 records"),
     "bytes behind": (lambda: b"".join(FRAMES) + b"more and more", "record 3 .*checksum"),
     "empty": (lambda: b"", "has 0 records"),
-    "no example": (lambda: FRAMES[0] + schema.frame(b"\xff" * 40), "record 1 "),
-    "an empty example": (lambda: FRAMES[0] + schema.frame(b""), "record 1 .*no field 1"),
+    "no example": (
+        lambda: FRAMES[0] + schema.frame(b"\xff" * 40),
+        "record 1 .*no tf.train.Example",
+    ),
+    "an empty example": (
+        lambda: FRAMES[0] + schema.frame(b""),
+        "record 1 .*image/encoded is missing",
+    ),
     "an unknown label": (lambda: record("k", 300, b""), "the label 300 is none of the 257 classes"),
     "a label below 0": (lambda: record("k", -1, b""), "is none of the 257 classes"),
 }

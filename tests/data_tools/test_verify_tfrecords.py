@@ -23,15 +23,6 @@ from data_tools.config import VerifyConfig
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def frames_of(content: bytes) -> list[bytes]:
-    found, start = [], 0
-    while start < len(content):
-        end = start + 16 + int.from_bytes(content[start : start + 8], "little")
-        found.append(content[start:end])
-        start = end
-    return found
-
-
 def build(folder: Path, *, seed: int, word: str) -> Path:
     """A data set of 40 pictures whose names begin with `word`, in five shards."""
     rng = np.random.default_rng(seed)
@@ -84,7 +75,7 @@ Damaged = Callable[[str], schema.Shard]
 
 
 @pytest.fixture
-def damage(copy: Path, other: Path, shard_damages: dict[str, Any]) -> Damaged:
+def damage(copy: Path, other: Path, shard_damages: dict[str, Any], frames_of: Any) -> Damaged:
     def make(kind: str) -> schema.Shard:
         shard = largest(copy)
         path = copy / shard.file
@@ -219,7 +210,9 @@ def test_a_manifest_that_is_wrong_is_told(
         assert re.search(words, capsys.readouterr().err)
 
 
-def test_a_record_in_two_splits_is_told(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_in_two_splits_is_told(
+    copy: Path, capsys: pytest.CaptureFixture[str], frames_of: Any
+) -> None:
     manifest = schema.read_manifest(copy)
     train, validation = largest(copy), manifest.split("validation").shards[0]
     frame = frames_of((copy / train.file).read_bytes())[0]
