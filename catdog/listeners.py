@@ -46,7 +46,7 @@ def listeners(
     split = manifest.split(config.train_split)
     journal = Journal(model_dir, start_step=start_step)
     watch = _stall_watch(config, manifest, model)
-    watch.recall(journal.kept)
+    watch.recall(journal.steps())
     told: list[Any] = [
         Narrator(epochs=extent.epochs, steps_per_epoch=extent.steps_per_epoch),
         watch,

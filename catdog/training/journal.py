@@ -9,7 +9,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +27,33 @@ class Journal:
     Args:
       model_dir: the run's folder.
       start_step: steps from here on are dropped from metrics.jsonl, they will come again.
-
-    Attributes:
-      kept: the records of the steps before, in order.
     """
 
     def __init__(self, model_dir: Path, *, start_step: int) -> None:
         self._model_dir = model_dir
         self._summary = model_dir / "summary.csv"
         self._metrics = model_dir / "metrics.jsonl"
-        self.kept: list[Record] = []
-        kept = []
-        if self._metrics.exists():
-            for line in self._metrics.read_text(encoding="utf-8").splitlines():
+        with files.whole_file(self._metrics) as kept:
+            for record in self.steps():
+                if record["step"] < start_step:
+                    kept.write(_line(record).encode())
+
+    def steps(self) -> Iterator[Record]:
+        """The records of the steps so far, read one by one: a long run has very many."""
+        if not self._metrics.exists():
+            return
+        with self._metrics.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
                 # A line that was cut off, or that a power cut filled with zeros, belongs to a
                 # step that is not in the checkpoint.
                 record = _read(line)
-                if record is not None and record["step"] < start_step:
-                    self.kept.append(record)
-                    kept.append(line + "\n")
-        files.write_whole(self._metrics, "".join(kept))
+                if record is not None:
+                    yield record
 
     def write_steps(self, records: Sequence[Record]) -> None:
         """Appends a line of JSON for each record."""
         with self._metrics.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
+            file.write("".join(map(_line, records)))
 
     def sync(self) -> None:
         """Nothing, when the steps so far are on the disk."""
@@ -86,6 +88,10 @@ class Journal:
         header = list(records[0])
         rows = [[_short(record[name]) for name in header] for record in records]
         files.write_whole(self._summary, files.csv_text(header, rows))
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, allow_nan=False) + "\n"
 
 
 def _read(line: str) -> Record | None:

@@ -25,6 +25,7 @@ def test_steps_after_the_checkpoint_are_written_anew(tmp_path: Path) -> None:
     journal.write_steps(_steps(4, 9))
     assert _read(tmp_path) == _steps(0, 9)
     resumed = Journal(tmp_path, start_step=6)
+    assert list(resumed.steps()) == _steps(0, 6)
     assert _read(tmp_path) == _steps(0, 6)
     resumed.write_steps(_steps(6, 12))
     assert _read(tmp_path) == _steps(0, 12)
