@@ -21,9 +21,10 @@ _FREE_TO_CHANGE = frozenset(
     | {"save_every_minutes", "save_every_steps", "grace_seconds", "max_bad_records"}
     | {"stall_steps"}
 )
-# Beside the config; the precision that "auto" led to is compared, not the word. What an older
-# version did not write down is not compared.
-_COMPARED = ("data_fingerprint", "order_version", "precision", "decoder")
+# Beside the config; the precision that "auto" led to is compared, not the word.
+_COMPARED = ("data_fingerprint", "order_version", "precision")
+# Checkpoints of version 1 do not say it.
+_COMPARED_WHERE_SAID = ("decoder",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +109,9 @@ def _tell_of_changes(saved: dict[str, Any], now: dict[str, Any]) -> None:
 
 
 def _check_resumable(saved: dict[str, Any], about: dict[str, Any], path: Path) -> None:
-    for name in _COMPARED:
-        if name in saved:
-            _check_equal(name, saved[name], about[name], path)
+    said = [name for name in _COMPARED_WHERE_SAID if name in saved]
+    for name in (*_COMPARED, *said):
+        _check_equal(name, saved.get(name), about[name], path)
     # A flag that the saved run did not know yet had its default.
     defaults = {
         field.name: field.default

@@ -21,6 +21,7 @@ def _about(**changes: Any) -> dict[str, Any]:
         "data_fingerprint": "f",
         "order_version": 1,
         "precision": "float32",
+        "decoder": "a",
         "model": {},
         "class_names": [],
         "preparation": {},
@@ -88,8 +89,9 @@ def test_only_damaged_checkpoints_are_an_integrity_error(tmp_path: Path) -> None
         (_about() | {"data_fingerprint": "g"}, "data_fingerprint='f'"),
         (_about() | {"order_version": 2}, "order_version=1"),
         (_about() | {"precision": "bfloat16"}, "precision='float32'"),
+        (_about() | {"decoder": "b"}, "decoder='a', this run has 'b'"),
     ],
-    ids=["rate", "epochs", "data", "order", "precision"],
+    ids=["rate", "epochs", "data", "order", "precision", "decoder"],
 )
 def test_another_run_is_a_mismatch(tmp_path: Path, changed: dict[str, Any], match: str) -> None:
     _save(tmp_path, 1, _about())
@@ -108,3 +110,10 @@ def test_how_it_runs_may_change_and_a_flag_of_a_later_version_had_its_default(
     assert _start(tmp_path, new, weight).epoch == 1
     with pytest.raises(MismatchError, match="label_smoothing"):
         _start(tmp_path, _about(label_smoothing=0.0), weight)
+
+
+def test_a_version_that_did_not_name_its_decoder_is_gone_on_from(tmp_path: Path) -> None:
+    old = _about()
+    del old["decoder"]
+    _save(tmp_path, 1, old)
+    assert _start(tmp_path, _about(), {"weights/w": tf.Variable([0.0])}).epoch == 1
