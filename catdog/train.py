@@ -19,7 +19,7 @@ def main(config: TrainConfig) -> dict[str, Any]:
     with Signals() as signals:
         cli.existing_folder(config.data_dir, "data_dir")
         splits = [name for name in (config.train_split, config.validation_split) if name]
-        schema.read_checked(config.data_dir, splits)
+        manifest = schema.read_checked(config.data_dir, splits)
         model_dir = Path(config.model_dir)
         if config.resume == "never" and checkpoints.of_kind(model_dir / "checkpoints", "last"):
             raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
@@ -32,12 +32,14 @@ def main(config: TrainConfig) -> dict[str, Any]:
             if config.deterministic:
                 # Holds for the whole process; TensorFlow has no public way back.
                 tf.config.experimental.enable_op_determinism()
-            return _train(config, model_dir, signals)
+            return _train(config, manifest, signals)
 
 
-def _train(config: TrainConfig, model_dir: Path, signals: Signals) -> dict[str, Any]:
+def _train(config: TrainConfig, manifest: schema.Manifest, signals: Signals) -> dict[str, Any]:
     from catdog import experiment
     from catdog.reports import curves
+
+    model_dir = Path(config.model_dir)
 
     def on_epoch(history: list[dict[str, Any]]) -> None:
         curves.write_learning_curve(model_dir, history, score_name=config.evaluator)
@@ -55,12 +57,23 @@ def _train(config: TrainConfig, model_dir: Path, signals: Signals) -> dict[str, 
         if reason is None:
             raise
         raise reason from error
+    if config.validation_split:
+        _write_card(model_dir, manifest, progress.history)
     best = checkpoints.find(model_dir, "best")
     result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
     if config.validation_split:
         checkpoints.restore(best, run.weights)
         result |= run.evaluate(config.validation_split, config.final_views, signals.check)
     return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
+
+
+def _write_card(model_dir: Path, manifest: schema.Manifest, history: list[dict[str, Any]]) -> None:
+    from catdog.reports import learning_card, milestones
+
+    compare = milestones.is_dogs_vs_cats(manifest)
+    learning_card.write_card(model_dir, history, compare=compare)
+    for line in learning_card.lines(history, compare=compare):
+        cli.say(line)
 
 
 def run() -> None:

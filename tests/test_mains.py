@@ -91,6 +91,7 @@ def test_training_ends_with_its_scores_and_leaves_its_files(folder: Path) -> Non
         "checkpoints",
         "config.json",
         "flags.txt",
+        "learning_card.md",
         "learning_curve.png",
         "learning_curve.svg",
         "losses",
