@@ -18,8 +18,7 @@ def main(config: TrainConfig) -> dict[str, Any]:
     """Trains, scores the best checkpoint once more, and returns its scores."""
     with Signals() as signals:
         cli.existing_folder(config.data_dir, "data_dir")
-        splits = [name for name in (config.train_split, config.validation_split) if name]
-        manifest = schema.read_checked(config.data_dir, splits)
+        manifest = _read_manifest(config)
         model_dir = Path(config.model_dir)
         if config.resume == "never" and checkpoints.of_kind(model_dir / "checkpoints", "last"):
             raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
@@ -33,6 +32,19 @@ def main(config: TrainConfig) -> dict[str, Any]:
                 # Holds for the whole process; TensorFlow has no public way back.
                 tf.config.experimental.enable_op_determinism()
             return _train(config, manifest, signals)
+
+
+def _read_manifest(config: TrainConfig) -> schema.Manifest:
+    """The manifest, once the shards to read are there."""
+    known = schema.read_manifest(config.data_dir).splits
+    if config.validation_split and config.validation_split not in known:
+        raise UsageError(
+            f"the data set has no split {config.validation_split!r} to validate on; choose "
+            f"--validation_split from {', '.join(known)}, or none with --validation_split= (the "
+            "last epoch is then the best one)"
+        )
+    splits = [name for name in (config.train_split, config.validation_split) if name]
+    return schema.read_checked(config.data_dir, splits)
 
 
 def _train(config: TrainConfig, manifest: schema.Manifest, signals: Signals) -> dict[str, Any]:

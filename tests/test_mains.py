@@ -104,6 +104,23 @@ def test_training_ends_with_its_scores_and_leaves_its_files(folder: Path) -> Non
     assert len((folder / "model/summary.csv").read_text().splitlines()) == 3
 
 
+def test_without_a_validation_split_the_last_epoch_is_the_best_and_scores_other_pictures(
+    folder: Path, tmp_path: Path, run: Any
+) -> None:
+    data = tmp_path / "all"
+    source = (f"--source={folder / 'pictures'}", "--splits=train=1.0", "--workers=1")
+    run("data_tools.build_tfrecords", *source, f"--output_dir={data}")
+    flags = [f"--data_dir={data}", f"--model_dir={tmp_path / 'model'}", "--validation_split="]
+    result = run("catdog.train", *flags, *TRAIN)
+    assert (result["epochs"], result["best_epoch"]) == (2, 2)
+    assert not (tmp_path / "model" / "learning_card.md").exists()
+    other = [f"--data_dir={folder / 'data'}", f"--model_dir={tmp_path / 'model'}"]
+    best = run("catdog.evaluate", *other, "--views=center")
+    last = run("catdog.evaluate", *other, "--views=center", "--checkpoint=last")
+    assert best["examples"] == 8
+    assert best["log_loss"] == last["log_loss"]
+
+
 def test_a_short_run_from_anothers_weights_with_every_training_flag(
     folder: Path, tmp_path: Path
 ) -> None:
