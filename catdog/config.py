@@ -97,7 +97,10 @@ class TrainConfig:
         500, "steps at chance before a warning that names the layer to blame; 0: never", lower=0
     )
     max_bad_records: int = _option(
-        0, "training pictures that may be skipped because they cannot be read", lower=0
+        0,
+        "records that training may skip because their picture or label is none, though their "
+        "checksum is right; a wrong checksum always stops",
+        lower=0,
     )
 
 

@@ -27,7 +27,8 @@ def find(room: str, name: str, contract: type[Contract]) -> type[Contract]:
     """The one public subclass of `contract` in the module `room`.`name`.
 
     Raises:
-      UsageError: there is no such module; the message lists those there are.
+      UsageError: there is no such module, and the message lists those there are; or it cannot be
+        imported.
       TypeError: the module does not define one public class of the contract.
     """
     known = names(room)
@@ -36,7 +37,7 @@ def find(room: str, name: str, contract: type[Contract]) -> type[Contract]:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise UsageError(f"unknown name {name!r} in {kind}: choose from {', '.join(known)}{hint}")
-    module = importlib.import_module(f"{room}.{name}")
+    module = _imported(f"{room}.{name}")
     found = [
         value
         for key, value in vars(module).items()
@@ -51,6 +52,16 @@ def find(room: str, name: str, contract: type[Contract]) -> type[Contract]:
             f"{contract.__name__}, it defines {len(found)}"
         )
     return found[0]
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        where = module.replace(".", "/")
+        raise UsageError(
+            f"{where}.py cannot be imported ({type(error).__name__}: {error}); mend it"
+        ) from error
 
 
 def _converted(text: str, annotation: Any, key: str) -> Any:
@@ -77,11 +88,17 @@ def options(factory: type, given: tuple[str, ...], reserved: Mapping[str, Any]) 
 
     Raises:
       UsageError: an entry that is no `key=value`, an unknown key (the message lists the valid
-        ones) or a value of another type.
+        ones), a value of another type, or a factory that does not take what is reserved.
     """
+    known = inspect.signature(factory).parameters
+    if missing := [key for key in reserved if key not in known]:
+        raise UsageError(
+            f"{factory.__name__} of {factory.__module__} must take the keywords "
+            f"{', '.join(reserved)}; it lacks {', '.join(missing)}"
+        )
     parameters = {
         key: parameter
-        for key, parameter in inspect.signature(factory).parameters.items()
+        for key, parameter in known.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in reserved
     }
     keywords = {}

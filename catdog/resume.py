@@ -128,5 +128,6 @@ def _check_equal(name: str, old: Any, new: Any, path: Path) -> None:
     if old != new:
         raise MismatchError(
             f"{path} was trained with {name}={old!r}, this run has {new!r}; use the same data and "
-            f"flags ({path.parent.parent / 'flags.txt'}) or a new --model_dir"
+            f"flags ({path.parent.parent / 'flags.txt'}) or a new --model_dir, with --init_from="
+            f"{path.parent.parent} to start from its weights"
         )

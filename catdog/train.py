@@ -3,7 +3,9 @@
 python -m catdog.train --data_dir=DATA --model_dir=RUN
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,7 @@ def main(config: TrainConfig) -> dict[str, Any]:
         model_dir = Path(config.model_dir)
         if config.resume == "never" and checkpoints.of_kind(model_dir / "checkpoints", "last"):
             raise UsageError(f"{model_dir} already holds a run; choose a new one or --resume=auto")
-        model_dir.mkdir(parents=True, exist_ok=True)
-        with files.lock(model_dir / ".lock", str(model_dir)):
+        with _locked(model_dir):
             if config.deterministic:
                 # Else it reports, as an error, an attribute of its own that it has no use for.
                 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,6 +33,22 @@ def main(config: TrainConfig) -> dict[str, Any]:
                 # Holds for the whole process; TensorFlow has no public way back.
                 tf.config.experimental.enable_op_determinism()
             return _train(config, manifest, signals)
+
+
+@contextlib.contextmanager
+def _locked(model_dir: Path) -> Iterator[None]:
+    """Holds the run's folder, made if need be; one that wrong flags leave empty goes again."""
+    is_new = not model_dir.exists()
+    model_dir.mkdir(parents=True, exist_ok=True)
+    lock = model_dir / ".lock"
+    with files.lock(lock, str(model_dir)):
+        try:
+            yield
+        except UsageError:
+            if is_new and list(model_dir.iterdir()) == [lock]:
+                lock.unlink()
+                model_dir.rmdir()
+            raise
 
 
 def _read_manifest(config: TrainConfig) -> schema.Manifest:

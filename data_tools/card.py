@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from catdog import cli, files, html, schema
+from catdog.errors import UsageError
 from data_tools import _settings, _tables
 from data_tools.config import CardConfig
 
@@ -29,6 +30,7 @@ _SIZES = (
     (10_000_000, "1M<n<10M"),
 )
 _LARGEST = "n>10M"
+_UNKNOWN = "unknown"
 _ROWS = 50
 # Marks of (GitHub's) Markdown that mean something inside of a line; a name may have _ and . in it.
 _MARKS = re.compile(r"[\\`*\[\]|<>&~$]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -42,6 +44,15 @@ def markdown(text: str) -> str:
 def _quoted(value: str) -> str:
     """The text as a YAML scalar: every JSON string is one."""
     return json.dumps(value, ensure_ascii=True)
+
+
+def _licence(card: str) -> str:
+    """The licence that a card's header names; "" for none."""
+    found = re.search(r'^license: (".*")$', card, flags=re.MULTILINE)
+    try:
+        return str(json.loads(found[1])) if found else ""
+    except ValueError:
+        return ""
 
 
 def _header(manifest: schema.Manifest, licence: str) -> Iterator[str]:
@@ -200,14 +211,22 @@ def main(config: CardConfig) -> dict[str, Any]:
     """Where the card is.
 
     Raises:
-      UsageError, InputError: --data_dir is no folder, or holds no data set.
+      UsageError, InputError: --data_dir is no folder, or holds no data set; the output file has
+        something of its own, and no --overwrite allows to lose it.
       IntegrityError: the manifest or a table is damaged.
       OSError: the disk refused; the output file is as it was before.
     """
     folder = cli.existing_folder(config.data_dir, "data_dir")
-    output = config.output_file or str(Path(config.data_dir, CARD_FILE))
-    files.write_whole(Path(output), read_card(folder, config.licence))
-    return {"licence": config.licence, "output_file": output}
+    output = Path(config.output_file or Path(config.data_dir, CARD_FILE))
+    there = output.read_bytes().decode(errors="replace") if output.is_file() else ""
+    licence = config.licence or _licence(there) or _UNKNOWN
+    if there and not config.overwrite and there != read_card(folder, _licence(there) or _UNKNOWN):
+        raise UsageError(
+            f"{output} is no card as it was written: people may have added to it; name another "
+            "--output_file, or give --overwrite"
+        )
+    files.write_whole(output, read_card(folder, licence))
+    return {"licence": licence, "output_file": str(output)}
 
 
 def run() -> None:

@@ -132,5 +132,8 @@ class CardConfig:
     data_dir: str = flags.option(flags.REQUIRED, "folder of a built data set")
     output_file: str = flags.option("", "where to write it; empty for DATA_CARD.md in data_dir")
     licence: str = flags.option(
-        "unknown", "of the pictures, as the Hub names it: cdla-permissive-2.0, for instance"
+        "",
+        "of the pictures, as the Hub names it: cdla-permissive-2.0, for instance; empty: as the "
+        "card that is there says",
     )
+    overwrite: bool = flags.option(False, "write over a card that was added to")

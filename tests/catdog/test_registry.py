@@ -83,8 +83,10 @@ def test_a_file_without_exactly_one_public_class_is_a_bug(room: str, name: str, 
 
 
 def test_an_import_that_fails_inside_a_room_is_not_hidden(room: str) -> None:
-    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
+    words = r"tests_room/broken.py cannot be imported .*'a_module_that_is_not_there'"
+    with pytest.raises(UsageError, match=words) as caught:
         registry.find(room, "broken", Shape)
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
 def test_options_are_converted_by_the_constructors_annotations(room: str) -> None:
@@ -109,6 +111,12 @@ def test_bad_options_say_what_is_valid(room: str, entry: str, words: str) -> Non
     square = registry.find(room, "square", Shape)
     with pytest.raises(UsageError, match=words):
         registry.options(square, (entry,), {"side": 2})
+
+
+def test_a_class_that_does_not_take_what_its_room_gives_is_told_what_it_lacks(room: str) -> None:
+    square = registry.find(room, "square", Shape)
+    with pytest.raises(UsageError, match="the keywords side, seed, dtype; it lacks seed, dtype"):
+        registry.options(square, (), {"side": 2, "seed": 0, "dtype": "float32"})
 
 
 def test_a_class_without_options_says_so(room: str) -> None:
