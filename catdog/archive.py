@@ -1,6 +1,6 @@
 """Read a zip as a stream: its members have keys, never paths, and every read has a budget."""
 
-import contextlib
+import functools
 import io
 import os
 import re
@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from typing import IO, Any
 
+from catdog import _members
 from catdog.errors import InputError
 
 # A photograph of 50 megapixels has 10 to 30 MB. A member is in memory twice while it is unpacked,
@@ -23,8 +24,17 @@ MEMBER_LIMIT = 5_000_000
 
 # zipfile bounds the memory of these two methods; of bzip2 and LZMA it does not.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
+
+# What zipfile raises in reading a member; UnicodeError of the name in the member's own header.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    struct.error,
+    UnicodeError,
+)
 
 
 class Slice(io.RawIOBase):
@@ -46,7 +56,8 @@ class Slice(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
         if base + offset < 0:
-            raise ValueError(f"negative seek position {base + offset}")
+            # An OSError, as of any file: in a zip of 22 bytes zipfile asks for what is before it.
+            raise io.UnsupportedOperation(f"negative seek position {base + offset}")
         self._position = base + offset
         return self._position
 
@@ -67,16 +78,6 @@ class Slice(io.RawIOBase):
         super().close()
 
 
-def _member_name(info: zipfile.ZipInfo) -> str:
-    """The name with / between its parts, as the packer meant it."""
-    name = info.filename
-    if not info.flag_bits & _UTF8_FLAG:
-        # macOS packs UTF-8 names without the flag; zipfile then reads them as code page 437.
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return re.sub(r"^(\./)+", "", name.replace("\\", "/"))
-
-
 def _problem(name: str, info: zipfile.ZipInfo) -> str | None:
     """Why a member is passed over; None when it can be read."""
     parts = name.split("/")
@@ -92,11 +93,23 @@ def _problem(name: str, info: zipfile.ZipInfo) -> str | None:
     return None
 
 
+def _take(members: _members.Members, passed_over: Counter[str], info: zipfile.ZipInfo) -> None:
+    name = _members.key_of(info)
+    problem = _problem(name, info)
+    if name in ("", ".") or (name.endswith("/") and problem != "unsafe name"):
+        return  # a folder is no file: the same tree unpacked gives the same counts
+    if problem is None:
+        members.add(name, info)
+    else:
+        passed_over[problem] += 1
+
+
 class Archive:
     """The members of a zip that is a file of its own, or a slice of one.
 
     Attributes:
-      members: key to zipfile's record of the member; the key is its '/'-separated name.
+      members: key to zipfile's record of the member, which is made on each look; the key is its
+        '/'-separated name.
       passed_over: how many members cannot be used, by reason.
 
     Raises:
@@ -112,11 +125,11 @@ class Archive:
         self._start = start
         length = os.path.getsize(path) if length is None else length
         self._raw = Slice(path, start, length)
+        self.members = _members.Members()
+        self.passed_over: Counter[str] = Counter()
+        take = functools.partial(_take, self.members, self.passed_over)
         try:
-            self._zip = zipfile.ZipFile(io.BufferedReader(self._raw))
-            infos = self._zip.infolist()
-            if len(infos) > MEMBER_LIMIT:
-                raise ValueError(f"{len(infos)} members, the limit is {MEMBER_LIMIT}")
+            self._zip = _members.Reader(io.BufferedReader(self._raw), take, limit=MEMBER_LIMIT)
         except (
             zipfile.BadZipFile,
             ValueError,
@@ -128,22 +141,8 @@ class Archive:
             raise InputError(
                 f"{self.name} is not a zip that can be read ({error}); download or pack it again"
             ) from None
-        self.members: dict[str, zipfile.ZipInfo] = {}
-        self.passed_over: Counter[str] = Counter()
-        for info in infos:
-            self._take(info)
-
-    def _take(self, info: zipfile.ZipInfo) -> None:
-        name = _member_name(info)
-        problem = _problem(name, info)
-        if problem is None and name in self.members:
-            problem = "repeated name"
-        if name in ("", ".") or (name.endswith("/") and problem != "unsafe name"):
-            return  # a folder is no file: the same tree unpacked gives the same counts
-        if problem is None:
-            self.members[name] = info
-        else:
-            self.passed_over[problem] += 1
+        if repeated := self.members.index():
+            self.passed_over["repeated name"] = repeated
 
     def read(self, key: str, *, limit: int = READ_LIMIT) -> bytes:
         """The bytes of a member.
@@ -164,8 +163,8 @@ class Archive:
             with self._zip.open(info) as stream:
                 # With a size zipfile unpacks no more than that, whatever the header claims.
                 return stream.read(info.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as e:
-            raise InputError(f"damaged in the zip ({e})") from None
+        except _DAMAGE as error:
+            raise InputError(f"damaged in the zip ({error})") from None
 
     def stored_region(self, key: str) -> tuple[int, int] | None:
         """Where (start in the file, length) the bytes of an uncompressed member lie, else None."""
@@ -194,7 +193,7 @@ class Archive:
             with self._zip.open(info) as stream:
                 while piece := stream.read(2**20):
                     target.write(piece)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"{self.name}: the member {key!r} is damaged ({error}); download it again"
             ) from None
