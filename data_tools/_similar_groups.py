@@ -155,16 +155,20 @@ def find(candidates: Sequence[Candidate], prints: _similar.Prints | None) -> tup
         range(len(candidates)),
         key=lambda place: (-pixels[place], candidates[place].sha256, candidates[place].key),
     )
-    digests = [candidates[place].sha256 for place in places]
+    del pixels
     # pictures of equal bytes stand side by side now; each such run is one picture from here on
-    starts = [i for i in range(len(places)) if not i or digests[i] != digests[i - 1]]
-    runs = [slice(*ends) for ends in zip(starts, [*starts[1:], len(places)], strict=True)]
+    fresh = (
+        not i or candidates[place].sha256 != candidates[places[i - 1]].sha256
+        for i, place in enumerate(places)
+    )
+    starts = np.flatnonzero(np.fromiter(fresh, np.bool_, len(places)))
+    ends = np.append(starts[1:], len(places))
 
     def copies(run: int) -> list[Candidate]:
-        return [candidates[place] for place in places[runs[run]]]
+        return [candidates[place] for place in places[starts[run] : ends[run]]]
 
     groups = []
-    alone = {run for run, ends in enumerate(runs) if ends.stop - ends.start > 1}
+    alone = set(np.flatnonzero(ends - starts > 1).tolist())
     if prints is not None:
         rows = np.array(places, np.int64)[starts]
         seen = np.flatnonzero(_similar.has_detail(prints.luma)[rows])

@@ -30,7 +30,8 @@ class Entry:
 
 def _readable_key(name: str) -> str:
     """The file name as text that UTF-8 can hold, whatever bytes the file system has."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name if readable == name else readable  # one text for key and locator where it can be
 
 
 def _is_hidden(key: str) -> bool:
@@ -90,6 +91,7 @@ class Store:
         self._spools: list[weakref.finalize[..., Any]] = []
         self._process = os.getpid()
         self._left_out: set[str] = set()
+        self._is_folder: bool | None = None  # nobody has looked yet
 
     def leave_out(self, folder: str) -> None:
         """Lists no file of `folder`, should it lie in the folder that is read."""
@@ -142,7 +144,7 @@ class Store:
             ]
         archive = self._archive("")
         passed_over.update(archive.passed_over)
-        return [(key, _SEPARATOR + key) for key in archive.members]
+        return [(key, key) for key in archive.members]
 
     def _add_members(
         self, locators: dict[str, str], key: str, locator: str, passed_over: Counter[str]
@@ -166,10 +168,10 @@ class Store:
 
     def _inner_region(self, locator: str) -> tuple[str, int, int | None]:
         """Where the bytes of an inner zip lie: as they are, or unpacked once to a spool."""
-        if _SEPARATOR not in locator:
+        member = self._member(locator)
+        if member is None:
             return os.path.join(self.path, locator), 0, None
-        outer, _, name = locator.partition(_SEPARATOR)
-        archive = self._archive(outer)
+        archive, name = member
         region = archive.stored_region(name)
         if region is not None:
             return self.path, *region
@@ -204,6 +206,18 @@ class Store:
             self._archives[key] = Archive(*self._regions[key], name=name)
         return self._archives[key]
 
+    def _member(self, locator: str) -> tuple[Archive, str] | None:
+        """The archive and the name in it that a locator names; None for a file of a folder.
+
+        In a zip the locator of a member is its key, one text of 80 bytes less for each picture.
+        """
+        archive, is_inner, name = locator.partition(_SEPARATOR)
+        if is_inner:
+            return self._archive(archive), name
+        if self._is_folder is None:
+            self._is_folder = os.path.isdir(self.path)
+        return None if self._is_folder else (self._archive(""), locator)
+
     def read(self, locator: str, *, limit: int = READ_LIMIT) -> bytes:
         """The bytes of the file that an entry's locator names, at most `limit`.
 
@@ -211,9 +225,10 @@ class Store:
           InputError: there are more bytes, or the member of the zip is damaged.
           OSError: the file cannot be read.
         """
-        archive, is_member, name = locator.partition(_SEPARATOR)
-        if is_member:
-            return self._archive(archive).read(name, limit=limit)
+        member = self._member(locator)
+        if member is not None:
+            archive, name = member
+            return archive.read(name, limit=limit)
         with open(os.path.join(self.path, locator), "rb") as file:
             data = file.read(limit + 1)
         if len(data) > limit:
@@ -230,9 +245,10 @@ class Store:
         Raises:
           InputError, OSError: as `read`.
         """
-        archive, is_member, name = locator.partition(_SEPARATOR)
-        if is_member:
-            info = self._archive(archive).members[name]
+        member = self._member(locator)
+        if member is not None:
+            archive, name = member
+            info = archive.members[name]
             return f"{info.CRC:08x} {info.file_size} {info.compress_size} {info.header_offset}"
         found = os.stat(os.path.join(self.path, locator))
         if time.time() - max(found.st_mtime, found.st_ctime) < _SETTLED_SECONDS:
