@@ -243,7 +243,7 @@ def _taken(config: DuplicatesConfig, source: Source) -> tuple[Looked, list[Pictu
     seen = [place for place, pixels in enumerate(looked.prints.pixels.tolist()) if pixels]
     candidates = [looked.candidates[place] for place in seen]
     pictures = [
-        Picture(candidate.key, 0, items[place].locator, candidate.sha256)
+        Picture(candidate.key, 0, candidate.sha256, locator=items[place].locator)
         for place, candidate in zip(seen, candidates, strict=True)
     ]
     return Looked(candidates, looked.prints.take(seen)), pictures

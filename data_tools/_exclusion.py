@@ -4,11 +4,14 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from catdog import schema
 from catdog.errors import InputError, IntegrityError
 from data_tools import _tables
 from data_tools.splits import Candidate
+
+Picture = TypeVar("Picture", bound=Candidate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +76,15 @@ def read(data_dirs: Sequence[str]) -> Others:
 
 
 def without_twins(
-    pictures: Sequence[Candidate], others: Others, class_names: Sequence[str]
-) -> tuple[list[Candidate], tuple[Excluded, ...]]:
+    pictures: Sequence[Picture], others: Others, class_names: Sequence[str]
+) -> tuple[Sequence[Picture], tuple[Excluded, ...]]:
     """The pictures that no other data set has, and those that one has.
 
     Raises:
       InputError: nothing is left of some class.
     """
+    if not others.twins:
+        return pictures, ()
     left = [picture for picture in pictures if picture.sha256 not in others.twins]
     excluded = tuple(
         Excluded(picture.key, picture.sha256, others.twins[picture.sha256])

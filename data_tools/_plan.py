@@ -23,7 +23,7 @@ _SHARD_PICTURES = 256
 # Bytes of a photograph for each pixel at quality 95; 27 kB at 256 × 256.
 _BYTES_PER_PIXEL = 0.42
 
-Labelled = TypeVar("Labelled", Item, splits.Candidate)
+Labelled = TypeVar("Labelled", Item, Picture)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,24 +178,20 @@ def plan(
         items = _sample(items, config, listing.class_names)
     looked_at = 0 if config.duplicates == _similar_report.ALLOW else config.max_pixels
     pictures, rejects, prints = scanned(items, workers, memory, max_pixels=looked_at)
-    candidates, excluded = _exclusion.without_twins(
-        [splits.Candidate(picture.key, picture.label, picture.sha256) for picture in pictures],
-        others,
-        listing.class_names,
-    )
+    candidates, excluded = _exclusion.without_twins(pictures, others, listing.class_names)
     if excluded and prints is not None:
         left = [i for i, picture in enumerate(pictures) if picture.sha256 not in others.twins]
         prints = prints.take(left)
     duplicates = _similar_groups.find(candidates, prints)
     del prints  # a third of all that is in memory here
-    candidates = _similar_report.settled(candidates, duplicates, listing.class_names, drop=drop)
-    dropped = len(pictures) - len(excluded) - len(candidates)
+    kept = _similar_report.settled(candidates, duplicates, listing.class_names, drop=drop)
+    dropped = len(pictures) - len(excluded) - len(kept)
     if not sample_first:
-        candidates = _sample(candidates, config, listing.class_names)
-    found = splits.assign(candidates, wishes, seed=config.seed)
+        kept = _sample(kept, config, listing.class_names)
+    found = splits.assign(kept, wishes, seed=config.seed)
     return Plan(
         class_names=listing.class_names,
-        shards=_shards(pictures, found, config),
+        shards=_shards(kept, found, config),
         rejects=rejects,
         left_out=len(listing.items) - len(rejects) - len(excluded) - dropped - len(found),
         passed_over=listing.passed_over,

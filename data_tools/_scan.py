@@ -6,13 +6,16 @@ import functools
 import hashlib
 import zipfile
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
+from typing import overload
 
 from catdog import cli, images
 from catdog.errors import InputError
 from data_tools import _similar
 from data_tools._workers import Workers
 from data_tools.sources import Item, Source
+from data_tools.splits import Candidate
 
 # Messages of 128 pictures are some 130 kB; what was read is noted after so many.
 _BATCH = 128
@@ -22,13 +25,43 @@ READ_ERRORS = (OSError, InputError, EOFError, NotImplementedError, RuntimeError,
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture of the source that is to be stored, and the sha256 (hex) of its bytes."""
+class Picture(Candidate):
+    """A picture of the source that is to be stored, and what `Source.read` takes to read it."""
 
-    key: str
-    label: int
-    locator: str
-    sha256: str
+    locator: str = dataclasses.field(kw_only=True)
+
+
+class Pictures(Sequence[Picture]):
+    """Some of the items, in their order; each look at one makes its picture anew.
+
+    So that all of a source take 40 bytes each beside its item while copies are looked for, not 210.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        """None of them yet."""
+        self._items = items
+        self._places = array("Q")
+        self._digests = bytearray()
+
+    def add(self, place: int, sha256: str) -> None:
+        """Adds the item at this place, whose bytes have this sha256 (hex)."""
+        self._places.append(place)
+        self._digests += bytes.fromhex(sha256)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Picture]: ...
+    def __getitem__(self, index: int | slice) -> Picture | list[Picture]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        item = self._items[self._places[number]]
+        sha256 = self._digests[32 * number : 32 * number + 32].hex()
+        return Picture(item.key, item.label, sha256, locator=item.locator)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,13 +218,13 @@ def _with_print(scan: Scan, prints: _similar.Prints, place: int) -> Scan:
 
 def scanned(
     items: Sequence[Item], workers: Workers, memory: Memory, *, max_pixels: int
-) -> tuple[list[Picture], tuple[Reject, ...], _similar.Prints | None]:
+) -> tuple[Pictures, tuple[Reject, ...], _similar.Prints | None]:
     """The items that could be read, in their order, with their sha256; and the others, by key.
 
     And what the former look like, or None for `max_pixels` of 0, which looks at nothing. A picture
     that ends the process which looks at it is one of the others.
     """
-    pictures: list[Picture] = []
+    pictures = Pictures(items)
     rejects: list[Reject] = []
     lost: list[_Lost] = []
     prints = _similar.blank(len(items) if max_pixels else 0)
@@ -205,7 +238,7 @@ def scanned(
         else:
             if max_pixels:  # no row of a later item is written over: the place is never before it
                 prints.unpack(len(pictures), prints.pack(place))
-            pictures.append(Picture(item.key, item.label, item.locator, scan.sha256))
+            pictures.add(place, scan.sha256)
         meter.advance()
     meter.close()
     blamed = list(_blamed(lost, workers))

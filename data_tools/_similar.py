@@ -180,7 +180,7 @@ def _colours_differ(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray
 
 
 def _block_distances(
-    prints: Prints, first: NDArray[np.int64], second: NDArray[np.int64]
+    prints: Prints, first: NDArray[np.integer], second: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """float64 [2, m]: the distances of the pictures, and with one of each two mirrored."""
     one, other = _slopes(prints.luma[first]), _slopes(prints.luma[second])
@@ -197,7 +197,7 @@ def _block_distances(
 
 
 def distances(
-    prints: Prints, first: NDArray[np.int64], second: NDArray[np.int64]
+    prints: Prints, first: NDArray[np.integer], second: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """How far the pictures at `first` are from those at `second`, and where the mirror is nearer.
 

@@ -61,7 +61,7 @@ class _Clusters:
         self._refused: set[tuple[int, int, int, int]] = set()
 
     def distances(
-        self, first: NDArray[np.int64], second: NDArray[np.int64]
+        self, first: NDArray[np.integer], second: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """As `_similar.distances`, of pictures by their numbers."""
         return _similar.distances(self._prints, self._rows[first], self._rows[second])
@@ -141,6 +141,26 @@ def _near_group(
     return _group(place, list(zip(copies, kinds, apart.tolist(), strict=True)))
 
 
+def _runs(
+    candidates: Sequence[Candidate], prints: _similar.Prints | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of all, those of most pixels first, and where in it pictures of new bytes begin.
+
+    Pictures of equal bytes stand side by side, by key.
+    """
+    digests = np.frombuffer(b"".join(bytes.fromhex(each.sha256) for each in candidates), ">u8")
+    words = digests.reshape(len(candidates), 4)
+    pixels = np.zeros(len(candidates), np.int64) if prints is None else prints.pixels
+    places = np.lexsort((*words.T[::-1], -pixels))
+    fresh = (words[places[1:]] != words[places[:-1]]).any(axis=1)
+    starts = np.flatnonzero(np.append(True, fresh))
+    ends = np.append(starts[1:], len(places))
+    for run in np.flatnonzero(ends - starts > 1).tolist():
+        mine = slice(starts[run], ends[run])
+        places[mine] = sorted(places[mine].tolist(), key=lambda place: candidates[place].key)
+    return places, starts
+
+
 def find(candidates: Sequence[Candidate], prints: _similar.Prints | None) -> tuple[Group, ...]:
     """The groups of two or more, by the key of their first pictures.
 
@@ -150,27 +170,19 @@ def find(candidates: Sequence[Candidate], prints: _similar.Prints | None) -> tup
     """
     if not candidates:
         return ()
-    pixels = [0] * len(candidates) if prints is None else prints.pixels.tolist()
-    places = sorted(
-        range(len(candidates)),
-        key=lambda place: (-pixels[place], candidates[place].sha256, candidates[place].key),
-    )
-    del pixels
-    # pictures of equal bytes stand side by side now; each such run is one picture from here on
-    fresh = (
-        not i or candidates[place].sha256 != candidates[places[i - 1]].sha256
-        for i, place in enumerate(places)
-    )
-    starts = np.flatnonzero(np.fromiter(fresh, np.bool_, len(places)))
+    # each run of equal bytes is one picture from here on
+    places, starts = _runs(candidates, prints)
     ends = np.append(starts[1:], len(places))
 
     def copies(run: int) -> list[Candidate]:
-        return [candidates[place] for place in places[starts[run] : ends[run]]]
+        found = [candidates[place] for place in places[starts[run] : ends[run]].tolist()]
+        # of a candidate that is more than this, no more is told
+        return [Candidate(each.key, each.label, each.sha256) for each in found]
 
     groups = []
     alone = set(np.flatnonzero(ends - starts > 1).tolist())
     if prints is not None:
-        rows = np.array(places, np.int64)[starts]
+        rows = places[starts]
         seen = np.flatnonzero(_similar.has_detail(prints.luma)[rows])
         clusters = _clustered(prints, rows[seen])
         for numbers in clusters.members.values():

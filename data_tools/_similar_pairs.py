@@ -22,9 +22,9 @@ _BITS = 10
 _WINDOW = 64
 
 
-def _neighbours(keys: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _neighbours(keys: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
     """Places of equal keys, first of those side by side in the sorted order, then two apart, ..."""
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys, kind="stable").astype(np.int32)
     run = keys[order]
     for step in range(1, min(_WINDOW, len(run) - 1) + 1):
         same = np.flatnonzero(run[step:] == run[:-step])
@@ -35,7 +35,7 @@ def _neighbours(keys: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.int64], N
 
 def rounds(
     luma: NDArray[np.uint8], rows: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
     """Again and again pairs (first < second) of numbers 0..m-1 of the m pictures at `rows` of luma.
 
     A pair may come more than once. The same pictures in the same order give the same pairs.
@@ -47,7 +47,8 @@ def rounds(
     whole = both.view(np.uint64)[:, 0]
     order = np.argsort(whole, kind="stable")
     both, whole = both[order], whole[order]
-    number, turned = order % count, order >= count
+    number, turned = (order % count).astype(np.int32), order >= count
+    del order
     for one, other in itertools.combinations(range(_similar.HASH_BYTES), 2):
         keys = both[:, one].astype(np.uint16) << 8 | both[:, other]
         for left, right in _neighbours(keys):

@@ -3,11 +3,14 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from catdog import files
 from catdog.errors import InputError
 from data_tools._similar_groups import EXACT, MIRRORED, NEAR, Group
 from data_tools.splits import Candidate
+
+Picture = TypeVar("Picture", bound=Candidate)
 
 GROUP, DROP, ALLOW = "group", "drop", "allow"
 POLICIES = (GROUP, DROP, ALLOW)
@@ -16,12 +19,12 @@ STORED, DROPPED, REJECTED, LEFT_OUT = "stored", "dropped", "rejected", "left out
 
 
 def settled(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Picture],
     groups: Sequence[Group],
     class_names: Sequence[str],
     *,
     drop: bool,
-) -> list[Candidate]:
+) -> list[Picture]:
     """The candidates with the names of their groups, so that each group shares a split.
 
     With `drop` they are without all but the first of each group.

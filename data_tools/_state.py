@@ -124,9 +124,10 @@ class State(Memory):
                 try:
                     key, stamp, sha256, reason, look = json.loads(line)
                     scan = Scan(str(sha256), str(reason), base64.b64decode(look, validate=True))
+                    digest = bytes.fromhex(scan.sha256)
                 except (ValueError, TypeError):  # the build was killed in the middle of a line
                     continue
-                if len(scan.print) in (0, _similar.PRINT_BYTES):
+                if len(scan.print) in (0, _similar.PRINT_BYTES) and len(digest) in (0, 32):
                     yield str(key), str(stamp), scan
 
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:

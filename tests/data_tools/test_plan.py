@@ -8,7 +8,7 @@ from data_tools._scan import Picture
 
 
 def pictures(count: int) -> list[Picture]:
-    return [Picture(f"train/cat.{n}.jpg", 0, "", "") for n in range(count)]
+    return [Picture(f"train/cat.{n}.jpg", 0, "", locator="") for n in range(count)]
 
 
 def keys(shards: tuple[tuple[Picture, ...], ...]) -> list[list[str]]:

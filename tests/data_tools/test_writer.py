@@ -46,7 +46,9 @@ PREPARATION = writer.Preparation(
 
 def task(source: Source, path: Path) -> writer.ShardTask:
     pictures = tuple(
-        Picture(item.key, item.label, item.locator, hashlib.sha256(FILES[item.key]).hexdigest())
+        Picture(
+            item.key, item.label, hashlib.sha256(FILES[item.key]).hexdigest(), locator=item.locator
+        )
         for item in reversed(source.scan().items)
     )
     return writer.ShardTask(path, pictures)
