@@ -150,7 +150,8 @@ def _runs(
     """
     digests = np.frombuffer(b"".join(bytes.fromhex(each.sha256) for each in candidates), ">u8")
     words = digests.reshape(len(candidates), 4)
-    pixels = np.zeros(len(candidates), np.int64) if prints is None else prints.pixels
+    blank = np.zeros(len(candidates), np.int64)
+    pixels = blank if prints is None else prints.pixels[: len(candidates)]
     places = np.lexsort((*words.T[::-1], -pixels))
     fresh = (words[places[1:]] != words[places[:-1]]).any(axis=1)
     starts = np.flatnonzero(np.append(True, fresh))
@@ -166,7 +167,8 @@ def find(candidates: Sequence[Candidate], prints: _similar.Prints | None) -> tup
 
     Args:
       candidates: pictures with different keys.
-      prints: what they look like, in their order; None finds exact copies only.
+      prints: what they look like, in their order, and maybe others behind these; None finds exact
+        copies only.
     """
     if not candidates:
         return ()

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import hashlib
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from data_tools import _scan, _similar, build_tfrecords
-from data_tools._scan import Memory, Scan, scanned
+from data_tools._scan import Memory, Picture, Pictures, Scan, scanned
 from data_tools._workers import Limits, Workers, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Source, open_source
@@ -135,7 +136,7 @@ def test_a_note_whose_stamp_is_another_does_not_count(items: list[Item], pool: W
     notes.noted, notes.new = notes.new + stale, []
     again = scanned(items, pool, notes, max_pixels=50_000_000)
     assert len(notes.new) == len(items)
-    assert again[:2] == first[:2]
+    assert ([*again[0]], again[1]) == ([*first[0]], first[1])
 
 
 def test_without_a_look_nothing_is_decoded(items: list[Item], pool: Workers) -> None:
@@ -183,3 +184,33 @@ def test_lost_in_the_look_is_rejected_as_lost_in_pass_2_with_any_number_of_proce
         rows = {row["key"]: row for row in csv.DictReader(file)}
     assert rows[LARGE]["reason"] == REASON
     assert len(rows[LARGE]["sha256"]) == 64
+
+
+def test_pictures_are_a_sequence_of_the_items_that_were_added() -> None:
+    items = [Item(f"{name}.jpg", label, f"at {name}") for label, name in enumerate("abcde")]
+    digests = [hashlib.sha256(name.encode()).hexdigest() for name in "bde"]
+    pictures = Pictures(items)
+    for place, digest in zip((1, 3, 4), digests, strict=True):
+        pictures.add(place, digest)
+    oracle = [
+        Picture(items[place].key, items[place].label, digest, locator=items[place].locator)
+        for place, digest in zip((1, 3, 4), digests, strict=True)
+    ]
+    assert len(pictures) == 3 and [*pictures] == oracle
+    assert (pictures[-1], pictures[1:], pictures[::-1]) == (oracle[-1], oracle[1:], oracle[::-1])
+    with pytest.raises(IndexError):
+        pictures[3]
+
+
+def test_a_picture_takes_a_fifth_of_itself_while_copies_are_looked_for() -> None:
+    count = 2000
+    items = [Item(f"{number}.jpg", 0, f"{number}.jpg") for number in range(count)]
+    tracemalloc.start()
+    try:
+        pictures = Pictures(items)
+        for place in range(count):
+            pictures.add(place, f"{place:064x}")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(pictures) == count and kept / count < 50

@@ -1,6 +1,7 @@
 """An unfinished build goes on with the same pictures and settings only, and reads nothing twice."""
 
 import dataclasses
+import json
 import os
 import time
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from catdog.errors import InputError, MismatchError
-from data_tools import _assemble, build_tfrecords
+from data_tools import _assemble, _similar, build_tfrecords
 from data_tools._scan import Scan
 from data_tools._state import State
 from data_tools.config import BuildConfig
@@ -142,14 +143,15 @@ def test_a_zips_member_has_its_checksum_for_a_stamp(tmp_path: Path) -> None:
 
 
 def test_scans_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    one, two = "ab" * 32, "cd" * 32
     state = State(tmp_path, {"seed": 0})
-    state.remember([("a\n\udc80", "1 2", Scan("x")), ("b", "3", Scan("y", "empty file"))])
+    state.remember([("a\n\udc80", "1 2", Scan(one)), ("b", "3", Scan(two, "empty file"))])
     path = tmp_path / "scans.jsonl"
     path.write_bytes(path.read_bytes()[:-5])
     state = State(tmp_path, {"seed": 0})
     look = bytes(range(256)) + bytes(40)
-    state.remember([("c", "4", Scan("z", print=look)), ("d", "5", Scan("w", print=look[1:]))])
-    wanted = [("a\n\udc80", "1 2", Scan("x")), ("c", "4", Scan("z", print=look))]
+    state.remember([("c", "4", Scan(one, print=look)), ("d", "5", Scan(two, print=look[1:]))])
+    wanted = [("a\n\udc80", "1 2", Scan(one)), ("c", "4", Scan(one, print=look))]
     assert list(state.scans()) == wanted
 
 
@@ -189,3 +191,15 @@ def test_an_output_inside_of_its_source_is_no_part_of_it(
     first = build_tfrecords.main(inside)
     assert first["passed_over"] == 0
     assert build_tfrecords.main(inside) == first
+
+
+def test_a_note_of_which_a_byte_was_lost_is_no_note(tmp_path: Path) -> None:
+    state = State(tmp_path, {})
+    good = Scan("ab" * 32, "", bytes(_similar.PRINT_BYTES))
+    state.remember([(f"{number}.jpg", "1", good) for number in range(4)])
+    path = tmp_path / "scans.jsonl"
+    path.write_text(path.read_text().replace("ab", "xy", 1))
+    with path.open("a") as file:
+        file.write("\n" + json.dumps(["5.jpg", "1", "ab", "", ""]))
+        file.write("\n" + json.dumps(["6.jpg", "1", "", "empty", ""]))
+    assert [key for key, _, _ in state.scans()] == ["1.jpg", "2.jpg", "3.jpg", "6.jpg"]
