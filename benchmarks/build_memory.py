@@ -88,7 +88,7 @@ def _nested(path: Path, count: int) -> None:
     inner.unlink()
 
 
-_SOURCES: dict[str, Callable[[Path, int], None]] = {
+SOURCES: dict[str, Callable[[Path, int], None]] = {
     "folder": _folder,
     "zip": _zip,
     "nested": _nested,
@@ -131,7 +131,7 @@ def _built(config: BuildMemoryConfig, folder: Path, kind: str, count: int) -> Pe
     source = folder / (kind if kind == "folder" else f"{kind}.zip")
     output = folder / "built"
     cli.say(f"{kind}: drawing {count} pictures")
-    _SOURCES[kind](source, count)
+    SOURCES[kind](source, count)
     command = [sys.executable, "-m", "data_tools.build_tfrecords", f"--source={source}"]
     command += [f"--output_dir={output}", f"--image_size={config.image_size}"]
     command += [f"--workers={config.workers}", f"--duplicates={config.duplicates}"]
@@ -158,8 +158,8 @@ def _compared(config: BuildMemoryConfig, folder: Path, kind: str) -> dict[str, f
 
 def main(config: BuildMemoryConfig) -> dict[str, Any]:
     """For each kind of source the peaks in MiB of both builds, and the bytes a picture more."""
-    if unknown := [kind for kind in config.sources if kind not in _SOURCES]:
-        raise UsageError(f"--sources are {', '.join(_SOURCES)}, received {unknown[0]!r}")
+    if unknown := [kind for kind in config.sources if kind not in SOURCES]:
+        raise UsageError(f"--sources are {', '.join(SOURCES)}, received {unknown[0]!r}")
     if config.more <= config.fewer:
         raise UsageError(f"--more must be above --fewer={config.fewer}, received {config.more}")
     folder = Path(tempfile.mkdtemp(dir=config.work_dir or None))

@@ -113,7 +113,7 @@ def _together(groups: Sequence[Group]) -> dict[str, int]:
     return {m.picture.key: number for number, group in enumerate(groups) for m in group.members}
 
 
-def _false_groups(groups: Sequence[Group], before: Sequence[Group]) -> int:
+def false_groups(groups: Sequence[Group], before: Sequence[Group]) -> int:
     """Groups in which two originals meet, themselves or by copies, that no group held before."""
     was = _together(before)
     count = 0
@@ -146,7 +146,7 @@ def _recall(
             "found": hits,
             "of": len(planted),
             "farthest": round(float(apart.max()), 4),
-            "false_groups": _false_groups(found, groups),
+            "false_groups": false_groups(found, groups),
         }
         cli.say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in table[kind].items()))
     return table
