@@ -112,18 +112,22 @@ def _children(process: int) -> list[str]:
 
 
 def _watched(command: list[str]) -> Peak:
-    """The peaks of the command and its children, polled: both only ever grow."""
-    main = worker = 0
+    """The peaks of the command and its children, polled: the last reading of each counts.
+
+    The first one of a child may be its parent's, whose memory it has until it runs its own program.
+    """
+    main, workers = 0, dict[str, int]()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             main = max(main, _high_water(str(process.pid)))
-            worker = max([worker, *map(_high_water, _children(process.pid))])
+            for child in _children(process.pid):
+                workers[child] = _high_water(child) or workers.get(child, 0)
             time.sleep(_POLL_SECONDS)
     if process.returncode:
         raise UsageError(
             f"the build ended with {process.returncode}; see above why: {' '.join(command)}"
         )
-    return Peak(main, worker)
+    return Peak(main, max(workers.values(), default=0))
 
 
 def _built(config: BuildMemoryConfig, folder: Path, kind: str, count: int) -> Peak:

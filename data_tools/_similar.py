@@ -16,9 +16,9 @@ CELLS = 4
 HASH_BYTES = 8
 PRINT_BYTES = SIDE * SIDE + 2 * CELLS * CELLS + 8
 
-# Copies (quality 30 to 90, 40 to 200 %, mirrored, PNG, as gray) of 400 real pictures are at most
-# 0.016 away from them, brighter by 15 % 0.025; of 12,500 pictures no two others are nearer than
-# 0.18, but 9 of 1797 handwritten digits are nearer than 0.03, and 105 nearer than 0.05.
+# Copies (quality 30 to 90, 40 to 200 %, mirrored, PNG, as gray) of 200 real pictures are at most
+# 0.015 away from them, brighter by 15 % 0.026; of 12,500 pictures no two others are nearer than
+# 0.18, but 4 of 1797 handwritten digits are taken for copies of others (benchmarks/duplicates.py).
 NEAR = 0.03
 
 # Below this, in gray levels from one 16th of the picture to the next, what is seen is noise and the
