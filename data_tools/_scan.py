@@ -34,8 +34,7 @@ class Picture(Candidate):
 class Pictures(Sequence[Picture]):
     """Some of the items, in their order; each look at one makes its picture anew.
 
-    Beside its item each takes 40 bytes, a sixth of a picture's: while copies are looked for a build has
-    most in memory.
+    Beside its item each takes 40 bytes: while copies are looked for a build has most in memory.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
