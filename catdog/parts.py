@@ -181,6 +181,7 @@ def make_model(description: dict[str, Any], *, seed: int, dtype: str) -> Any:
         "seed": seed,
         "dtype": dtype,
     }
+    registry.check_takes(factory, reserved)
     options = registry.options(factory, tuple(description["options"]), reserved)
     model = factory(**reserved, **options)
     model(tf.zeros([1, model.image_size, model.image_size, 3], tf.uint8))

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from catdog.errors import UsageError
@@ -81,6 +81,16 @@ def _converted(text: str, annotation: Any, key: str) -> Any:
     return text
 
 
+def check_takes(factory: type, keywords: Iterable[str]) -> None:
+    """Raises UsageError when the constructor does not take all of the keywords."""
+    known = inspect.signature(factory).parameters
+    if missing := [key for key in keywords if key not in known]:
+        raise UsageError(
+            f"{factory.__name__} of {factory.__module__} must take the keywords "
+            f"{', '.join(keywords)}; it lacks {', '.join(missing)}"
+        )
+
+
 def options(factory: type, given: tuple[str, ...], reserved: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords for `factory` from `key=value` strings, converted by its annotations.
 
@@ -88,17 +98,11 @@ def options(factory: type, given: tuple[str, ...], reserved: Mapping[str, Any]) 
 
     Raises:
       UsageError: an entry that is no `key=value`, an unknown key (the message lists the valid
-        ones), a value of another type, or a factory that does not take what is reserved.
+        ones) or a value of another type.
     """
-    known = inspect.signature(factory).parameters
-    if missing := [key for key in reserved if key not in known]:
-        raise UsageError(
-            f"{factory.__name__} of {factory.__module__} must take the keywords "
-            f"{', '.join(reserved)}; it lacks {', '.join(missing)}"
-        )
     parameters = {
         key: parameter
-        for key, parameter in known.items()
+        for key, parameter in inspect.signature(factory).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in reserved
     }
     keywords = {}

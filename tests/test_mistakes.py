@@ -181,6 +181,8 @@ def test_a_mistake_is_explained_in_one_line(
     capsys.readouterr()
     code = _ended(module, _arguments(places, template, tmp_path))
     _check(code, *capsys.readouterr(), mistake)
+    if code == 2:
+        assert not (tmp_path / "new").exists(), "a wrong flag leaves nothing behind"
 
 
 @pytest.mark.parametrize("name", IN_A_PROCESS)

@@ -220,6 +220,21 @@ def test_card_has_the_hubs_header_and_no_mark_of_the_machine(
         assert machine not in text
 
 
+def test_card_that_was_added_to_is_kept_and_a_licence_stays(build: Build) -> None:
+    data = build("data")
+    path = data / "DATA_CARD.md"
+    assert card.main(CardConfig(data_dir=str(data), licence="cc0-1.0"))["licence"] == "cc0-1.0"
+    assert card.main(CardConfig(data_dir=str(data)))["licence"] == "cc0-1.0"
+    with path.open("a", encoding="utf-8") as file:
+        file.write("Taken on rainy days.\n")
+    added = path.read_bytes()
+    with pytest.raises(UsageError, match="give --overwrite"):
+        card.main(CardConfig(data_dir=str(data), licence="mit"))
+    assert path.read_bytes() == added
+    card.main(CardConfig(data_dir=str(data), overwrite=True))
+    assert path.read_text(encoding="utf-8") == card.read_card(data, "cc0-1.0")
+
+
 @pytest.mark.parametrize(
     ("name", "written"),
     [
