@@ -6,9 +6,8 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13; do \
   2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-# A test process that imports TensorFlow takes about 700 MB and 8 s to start on a slow core. They wait
-# for other processes a good part of the time, hence one more than cores.
-TEST_WORKERS ?= 3
+# A test process that imports TensorFlow takes about 700 MB and 8 s to start on a slow core.
+TEST_WORKERS ?= 2
 TEST_FLAGS ?=
 
 DEMO := runs/demo
@@ -47,11 +46,9 @@ demo: .venv
 	@echo "The learning curve: $(DEMO)/model/learning_curve.png; a few predictions:"
 	@head -n 5 $(DEMO)/predictions.csv
 
-# One file's tests stay on one worker: they share the models and data sets they made. Files keep
-# their order, the longest first (tests/faults/conftest.py).
+# One file's tests stay on one worker: they share the models and data sets they made.
 test: .venv
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder \
-	  --cov --cov-report=term $(TEST_FLAGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term $(TEST_FLAGS)
 
 # The long form of the fault tests; `make faults FAULT_FLAGS=…` chooses among them, and the variable
 # CATDOG_FAULT_SEED repeats the moments of an earlier run.
