@@ -17,7 +17,7 @@ from typing import Any
 from catdog import cli, files, html, schema
 from catdog.errors import UsageError
 from data_tools import _settings, _tables
-from data_tools.config import CardConfig
+from data_tools.config import BuildConfig, CardConfig
 
 CARD_FILE = "DATA_CARD.md"
 
@@ -30,7 +30,6 @@ _SIZES = (
     (10_000_000, "1M<n<10M"),
 )
 _LARGEST = "n>10M"
-_UNKNOWN = "unknown"
 _ROWS = 50
 # Marks of (GitHub's) Markdown that mean something inside of a line; a name may have _ and . in it.
 _MARKS = re.compile(r"[\\`*\[\]|<>&~$]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -219,12 +218,13 @@ def main(config: CardConfig) -> dict[str, Any]:
     folder = cli.existing_folder(config.data_dir, "data_dir")
     output = Path(config.output_file or Path(config.data_dir, CARD_FILE))
     there = output.read_bytes().decode(errors="replace") if output.is_file() else ""
-    licence = config.licence or _licence(there) or _UNKNOWN
-    if there and not config.overwrite and there != read_card(folder, _licence(there) or _UNKNOWN):
+    said = _licence(there) or BuildConfig.licence
+    if there and not config.overwrite and there != read_card(folder, said):
         raise UsageError(
             f"{output} is no card as it was written: people may have added to it; name another "
             "--output_file, or give --overwrite"
         )
+    licence = config.licence or said
     files.write_whole(output, read_card(folder, licence))
     return {"licence": licence, "output_file": str(output)}
 

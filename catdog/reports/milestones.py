@@ -9,7 +9,7 @@ from typing import Any
 
 from catdog import schema
 
-# Of the field's landmarks here the last one is what the original reached on its test set.
+# The last one is what the original reached on its test set.
 TARGETS = (0.80, 0.90, 0.9277)
 SCORE = "validation_accuracy"
 

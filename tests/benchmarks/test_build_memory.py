@@ -1,28 +1,18 @@
 """The benchmark of a build's memory draws, builds and compares; a mistake of its user is told."""
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks import build_memory
 
 
-def _run(repository: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.build_memory", *flags],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_it_tells_the_peaks_of_each_source_and_leaves_nothing(
-    repository: Path, tmp_path: Path
+    run_benchmark: Any, tmp_path: Path
 ) -> None:
     flags = ["--fewer=20", "--more=60", "--workers=1", "--image_size=8", f"--work_dir={tmp_path}"]
-    done = _run(repository, *flags, "--sources=folder,nested")
+    done = run_benchmark("build_memory", *flags, "--sources=folder,nested")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     for kind in ("folder", "nested"):
@@ -45,7 +35,7 @@ def test_its_pictures_are_the_same_in_every_source(tmp_path: Path) -> None:
             opened.close()
 
 
-def test_no_more_pictures_than_fewer_is_a_users_mistake(repository: Path) -> None:
-    done = _run(repository, "--fewer=20", "--more=20")
+def test_no_more_pictures_than_fewer_is_a_users_mistake(run_benchmark: Any) -> None:
+    done = run_benchmark("build_memory", "--fewer=20", "--more=20")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--more must be above --fewer=20" in done.stderr

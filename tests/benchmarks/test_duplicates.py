@@ -1,23 +1,16 @@
 """The benchmark of duplicates finds planted copies, and counts groups of different pictures."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
 from benchmarks import _plants, duplicates
 from data_tools._similar_groups import Group, Member
 from data_tools.splits import Candidate
 
 
-def test_it_tells_what_is_found_of_each_kind_and_the_time(repository: Path) -> None:
+def test_it_tells_what_is_found_of_each_kind_and_the_time(run_benchmark: Any) -> None:
     flags = ["--pictures=24", "--plants=4", "--sizes=300"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.duplicates", *flags],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-    )
+    done = run_benchmark("duplicates", *flags)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert set(result["copies"]) == {*_plants.FOUND, *_plants.OTHERS}
@@ -44,12 +37,7 @@ def test_a_group_is_false_when_two_originals_meet_that_were_not_together_before(
     assert duplicates.false_groups([_group(*copies), _group("d", "e")], before) == 2
 
 
-def test_sizes_that_are_no_numbers_are_a_users_mistake(repository: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.duplicates", "--sizes=many"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-    )
+def test_sizes_that_are_no_numbers_are_a_users_mistake(run_benchmark: Any) -> None:
+    done = run_benchmark("duplicates", "--sizes=many")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--sizes are numbers above 0, received 'many'" in done.stderr
