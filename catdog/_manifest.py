@@ -116,7 +116,7 @@ class Manifest:
     Attributes:
       schema_version: version of the record format and of this file.
       class_names: the label is the index into it.
-      preparation: image_size, resize, jpeg_quality, subsampling, max_pixels.
+      preparation: image_size, resize, jpeg_quality, subsampling, max_pixels; decoder if not pillow.
       source: name (last part of the path only) and layout of the pictures' source.
       build: the settings that chose the pictures: splits, sample_size, seed.
       counts: kept, rejected, left_out, and passed_over by reason.
@@ -139,6 +139,11 @@ class Manifest:
     def image_size(self) -> int:
         """Height and width of the stored pictures."""
         return int(self.preparation["image_size"])
+
+    @property
+    def decoder(self) -> str:
+        """What decoded and resized the pictures."""
+        return str(self.preparation.get("decoder", "pillow"))
 
     @property
     def fingerprint(self) -> str:

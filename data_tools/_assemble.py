@@ -39,6 +39,7 @@ def _records(
         resize=config.resize,
         jpeg_quality=config.jpeg_quality,
         max_pixels=config.max_pixels,
+        decoder=config.decoder,
     )
     prepared = pool.map(
         functools.partial(writer.prepare, preparation),
@@ -98,7 +99,7 @@ def settings(
     aside = ("source", "output_dir", "layout", "workers", "max_rejects", "licence", "dry_run")
     found = {name: value for name, value in vars(config).items() if name not in aside}
     found["exclude_duplicates_of"] = others.fingerprints
-    return found | {"source": source, "libraries": _describe.libraries()}
+    return found | {"source": source, "libraries": _describe.libraries(config.decoder)}
 
 
 def build(

@@ -1,6 +1,7 @@
 """The files beside the shards: TFDS' own, the tables of pictures, and the manifest's content."""
 
 import hashlib
+import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -151,10 +152,14 @@ def _settings(plan: Plan, config: BuildConfig) -> dict[str, Any]:
     return settings
 
 
-def libraries() -> dict[str, str]:
+def libraries(decoder: str = images.PILLOW) -> dict[str, str]:
     """The versions of what decodes, resizes and encodes: with equal ones, equal bytes come out."""
     jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
-    return {"pillow": PIL.__version__, "libjpeg": str(jpeg)}
+    found = {"pillow": PIL.__version__, "libjpeg": str(jpeg)}
+    if decoder == images.FAST:
+        for name in ("simplejpeg", "cykooz-resizer"):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def all_rejects(plan: Plan, written: Written) -> list[Reject]:
@@ -164,13 +169,16 @@ def all_rejects(plan: Plan, written: Written) -> list[Reject]:
 
 
 def _preparation(config: BuildConfig) -> dict[str, Any]:
-    return {
+    preparation: dict[str, Any] = {
         "image_size": config.image_size,
         "resize": config.resize,
         "jpeg_quality": config.jpeg_quality,
         "subsampling": images.SUBSAMPLING,
         "max_pixels": config.max_pixels,
     }
+    if config.decoder != images.PILLOW:  # as for the settings above
+        preparation["decoder"] = config.decoder
+    return preparation
 
 
 def _texts(contents: dict[str, Any]) -> dict[str, str]:
@@ -217,7 +225,7 @@ def describe(
         source=source,
         build=_settings(plan, config),
         counts=counts,
-        libraries=libraries(),
+        libraries=libraries(config.decoder),
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         splits=found,
     )

@@ -45,6 +45,7 @@ def _rejects(folder: Path, manifest: schema.Manifest) -> dict[str, Reject] | Non
 def _flat(manifest: schema.Manifest) -> dict[str, Any]:
     """What the manifest says by dotted names, the shards by their number alone."""
     flat: dict[str, Any] = {"class_names": list(manifest.class_names)}
+    flat["preparation.decoder"] = manifest.decoder  # the manifest has it when it is not the first
     for part in ("preparation", "source", "build", "counts", "libraries", "files"):
         flat |= {f"{part}.{name}": value for name, value in getattr(manifest, part).items()}
     for split in manifest.splits.values():

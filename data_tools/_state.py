@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from catdog import files, schema
+from catdog import files, images, schema
 from catdog.errors import MismatchError
 from data_tools import _similar
 from data_tools._plan import Plan
@@ -31,6 +31,8 @@ from data_tools.writer import ShardTask, WrittenShard
 
 LOCK = ".lock"
 _FORMAT = 1
+# What settings.json means that an older version wrote, before there was the choice.
+_OLDER = {"decoder": images.PILLOW}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -97,10 +99,10 @@ class State(Memory):
         self.data = work / "data"
         self._commits = work / "commits"
         self._plan = ""
-        settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
+        settings = json.loads(json.dumps({"format": _FORMAT, **_OLDER, **settings}))
         then = _read_json(work / "settings.json")
         if isinstance(then, dict):
-            if changed := differences(then, settings):
+            if changed := differences(_OLDER | then, settings):
                 raise MismatchError(
                     f"an unfinished build with other settings is in {work} ({changed}); repeat "
                     "its command, or remove that folder to begin again"

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from catdog import cli, files, schema
+from catdog import cli, files, images, schema
 from catdog.errors import InputError, UsageError
 from catdog.signals import Signals
 from data_tools import _assemble, _exclusion, _plan, _similar_report, _state
@@ -204,6 +204,7 @@ def main(config: BuildConfig) -> dict[str, Any]:
       Preempted, KeyboardInterrupt: SIGTERM or SIGINT came; the same call goes on.
       OSError: the disk refused; nothing is at --output_dir then, and the same call goes on.
     """
+    images.check_decoder(config.decoder)
     folder = _output_folder(config.output_dir)
     work = folder.with_name(f".{folder.name}.partial")
     with Signals():

@@ -52,6 +52,12 @@ class BuildConfig:
     jpeg_quality: int = flags.option(
         95, "quality of the stored JPEGs; chroma is always 4:2:0", lower=1, upper=100
     )
+    decoder: str = flags.option(
+        images.PILLOW,
+        "what decodes and resizes: pillow, or fast, which rounds some pixels differently and needs "
+        "pip install 'catdog[fast]'; both reject the same pictures",
+        choices=images.DECODERS,
+    )
     num_shards: tuple[str, ...] = flags.option(
         ("auto",), "files of each split: auto, a number, or NAME=NUMBER for every split"
     )

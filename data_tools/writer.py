@@ -14,8 +14,11 @@ from catdog.errors import InputError, IntegrityError
 from data_tools._scan import READ_ERRORS, Picture, Reject, read_failure
 from data_tools.sources import Source
 
-# numpy adds so many pixels at a time: 24 bytes each.
+# numpy takes so many pixels at a time: 12 bytes each.
 _STRIP = 2**20
+# 256 products of two values up to 255 stay below 2 ** 24, so float32 adds them without an error and
+# in a third less time than int64 takes.
+_EXACT = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Preparation:
     resize: str
     jpeg_quality: int
     max_pixels: int
+    decoder: str = images.PILLOW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +76,21 @@ def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
     flat = pixels.reshape(-1, 3)
     total = schema.NO_SUMS
     for start in range(0, len(flat), _STRIP):
-        # Planes first: numpy adds along the last axis, and einsum starts no threads as @ does.
-        planes = flat[start : start + _STRIP].T.astype(np.int64, order="C")
-        products = np.einsum("in,jn->ij", planes, planes)
+        strip = flat[start : start + _STRIP]
+        planes = np.zeros((3, -(-len(strip) // _EXACT) * _EXACT), np.float32)
+        planes[:, : len(strip)] = strip.T
+        blocks = planes.reshape(3, -1, _EXACT)
+        sums = blocks.sum(axis=2).sum(axis=1, dtype=np.float64)
+        pairs = {}
+        for i in range(3):
+            for j in range(i, 3):
+                # einsum starts no threads, as @ does
+                sums_of_blocks = np.einsum("bn,bn->b", blocks[i], blocks[j])
+                pairs[i, j] = pairs[j, i] = int(sums_of_blocks.sum(dtype=np.float64))
         total += schema.Sums(
-            pixels=planes.shape[1],
-            sum=tuple(planes.sum(axis=1).tolist()),
-            products=tuple(tuple(row) for row in products.tolist()),
+            pixels=len(strip),
+            sum=tuple(map(int, sums)),
+            products=tuple(tuple(pairs[i, j] for j in range(3)) for i in range(3)),
         )
     return total
 
@@ -117,6 +129,7 @@ def prepare(preparation: Preparation, source: Source, picture: Picture) -> Recor
             resize=preparation.resize,
             jpeg_quality=preparation.jpeg_quality,
             max_pixels=preparation.max_pixels,
+            decoder=preparation.decoder,
         )
     except images.RejectedPicture as error:
         return Reject(picture.key, error.reason, picture.sha256)

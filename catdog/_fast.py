@@ -1,0 +1,122 @@
+"""A faster way for the common JPEG: simplejpeg decodes it, cykooz_resizer resizes it.
+
+Public in `images` as the decoder "fast". Whatever is not plainly sound and common is left to
+Pillow, which decides alone what is rejected, and why. So both decoders keep the same pictures.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from catdog import _budget
+from catdog.errors import UsageError
+
+# Baseline, extended and progressive JPEGs with Huffman codes. What else there is (arithmetic codes,
+# lossless, hierarchical) one library reads and another does not.
+_COMMON_FRAMES = (0xC0, 0xC1, 0xC2)
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)  # markers between those of the frames
+
+# Bytes that decoding takes for each pixel: three, and copies of them in Python and in the resizer;
+# libjpeg keeps the coefficients of all scans of a progressive JPEG, two bytes in three channels.
+_A_PIXEL, _PROGRESSIVE_PIXEL = 9, 15
+
+
+@functools.cache
+def libraries() -> tuple[Any, Any]:
+    """The modules simplejpeg and cykooz_resizer.
+
+    Raises:
+      UsageError: one is not installed.
+    """
+    try:
+        import cykooz_resizer
+        import simplejpeg
+    except ImportError as error:
+        raise UsageError(
+            f"the decoder fast needs simplejpeg and cykooz_resizer ({error}); "
+            "pip install 'catdog[fast]', or take --decoder=pillow"
+        ) from None
+    return simplejpeg, cykooz_resizer
+
+
+@functools.cache
+def _resizer() -> tuple[Any, Any]:
+    """What resizes by the filter that Pillow calls bicubic, and how it is told to."""
+    _, library = libraries()
+    bicubic = library.ResizeAlg.convolution(library.FilterType.catmull_rom)
+    return library.Resizer(), library.ResizeOptions(resize_alg=bicubic, use_alpha=False)
+
+
+def _frame(data: bytes) -> int:
+    """The second byte of the marker that begins the first frame of a JPEG; 0 where none is found.
+
+    The first byte of each is 0xFF, and behind the second stands the length of its segment.
+    """
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
+            return marker
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
+
+
+def _is_common(data: bytes, image: Image.Image, size: int) -> bool:
+    """Whether the picture is a colour JPEG of the common kinds that fits into the memory.
+
+    Decoding takes about twice the memory that Pillow needs, and a picture that Pillow can do is never
+    rejected for it.
+    """
+    a_pixel = _PROGRESSIVE_PIXEL if "progressive" in image.info else _A_PIXEL
+    need = len(data) + image.width * image.height * a_pixel + 4 * size * image.height
+    return (
+        image.format == "JPEG"
+        and image.mode == "RGB"
+        and need <= _budget.MEMORY_LIMIT
+        and _frame(data) in _COMMON_FRAMES
+    )
+
+
+def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The picture uint8 [height, width, 3] at size × size: antialiased bicubic."""
+    _, library = libraries()
+    resizer, options = _resizer()
+    height, width, _ = pixels.shape
+    target = library.ImageData(size, size, library.PixelType.U8x3)
+    source = library.ImageData(width, height, library.PixelType.U8x3, pixels.tobytes())
+    resizer.resize(source, target, options)
+    return np.frombuffer(target.get_buffer(), np.uint8).reshape(size, size, 3)
+
+
+def square(
+    data: bytes, image: Image.Image, box: tuple[int, int, int, int], size: int
+) -> Image.Image | None:
+    """The part `box` of the picture in RGB at size × size, not turned upright; None: ask Pillow.
+
+    Args:
+      data: the file's bytes.
+      image: what Pillow made of its header, within the budgets.
+      box: left, top, right and bottom, in pixels.
+      size: side of the square.
+
+    Raises:
+      UsageError: a library is not installed.
+    """
+    simplejpeg, _ = libraries()
+    if not _is_common(data, image, size):
+        return None
+    try:
+        # strict: whatever libjpeg only warns of, a cut file among it, is an error here.
+        pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
+    except MemoryError:
+        raise
+    except Exception:  # whatever it is, Pillow judges the picture, and says what is wrong with it
+        return None
+    if pixels.shape[:2] != (image.height, image.width):
+        return None
+    left, top, right, bottom = box
+    part = np.ascontiguousarray(pixels[top:bottom, left:right])
+    return Image.fromarray(_resized(part, size))
