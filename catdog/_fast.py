@@ -67,7 +67,7 @@ def _frame(data: bytes) -> int:
 def _is_common(data: bytes, image: Image.Image, size: int) -> bool:
     """Whether the picture is a colour JPEG of the common kinds that fits into the memory.
 
-    Decoding takes about twice the memory that Pillow needs, and a picture that Pillow can do is never
+    Decoding takes about twice the memory that Pillow needs, and what Pillow can do is never
     rejected for it.
     """
     a_pixel = _PROGRESSIVE_PIXEL if "progressive" in image.info else _A_PIXEL

@@ -92,7 +92,7 @@ def test_other_settings_are_told_and_what_is_there_stays(
 def test_other_libraries_are_other_settings(
     interrupted: BuildConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_assemble._describe, "libraries", lambda: {"pillow": "0.1"})
+    monkeypatch.setattr(_assemble._describe, "libraries", lambda decoder: {"pillow": "0.1"})
     with pytest.raises(MismatchError, match="libraries: .* then"):
         build_tfrecords.main(interrupted)
 
