@@ -12,7 +12,7 @@ PACKAGES = ("catdog", "data_tools")
 
 FLOORS = {
     0: "errors archive _members pictures schema _manifest _wire shards inspection inquest images "
-    "registry flags checks cli files signals html",
+    "_budget _fast registry flags checks cli files signals html",
     1: "data augmentations models evaluators optimizers schedules",
     2: "training reports",
     3: "config parts warm_start resume listeners experiment",

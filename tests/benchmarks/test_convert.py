@@ -1,0 +1,25 @@
+"""The benchmark of the converter builds real, if tiny, data sets and compares what it says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_tools import sample
+
+
+def test_it_tells_ratios_and_how_alike_the_pictures_are(repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("simplejpeg")
+    pytest.importorskip("cykooz_resizer")
+    pictures = str(tmp_path / "pictures")
+    sample.main(sample.Config(output_dir=pictures, pictures=24, broken=0))
+    command = [sys.executable, "-m", "benchmarks.convert", f"--source={pictures}", "--rounds=1"]
+    command += ["--ways=build_pillow,build_fast"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [row["way"] for row in result["ways"]] == ["build_pillow", "build_fast"]
+    assert result["ways"][0]["ratio"] == 1.0
+    assert result["psnr"]["fast pixels"][0] > 45

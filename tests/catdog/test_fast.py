@@ -1,0 +1,182 @@
+"""The decoder "fast" gives the pictures that Pillow gives, and leaves to it what it cannot do."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catdog import _fast, images
+from catdog.errors import UsageError
+
+SIDE = 64
+RNG = np.random.default_rng(0)
+
+
+def photograph(width: int, height: int) -> Image.Image:
+    """Colours that change smoothly, and some noise; no two corners are alike."""
+    small = RNG.integers(0, 256, (6, 8, 3), np.uint8)
+    smooth = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+    noise = RNG.integers(-12, 13, smooth.shape)
+    return Image.fromarray(np.clip(smooth.astype(int) + noise, 0, 255).astype(np.uint8))
+
+
+def saved(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def both(data: bytes, **options: object) -> tuple[images.Prepared, images.Prepared]:
+    pair = [
+        images.to_record(data, image_size=SIDE, decoder=decoder, **options)
+        for decoder in images.DECODERS
+    ]
+    return pair[0], pair[1]
+
+
+def outcome(data: bytes, decoder: str) -> str | bytes:
+    """What becomes of the picture: the reason for its rejection, or its pixels."""
+    try:
+        return images.to_record(data, image_size=SIDE, decoder=decoder).pixels.tobytes()
+    except images.RejectedPicture as error:
+        return error.reason
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return saved(photograph(150, 100), exif=exif)
+
+
+@pytest.fixture(autouse=True)
+def libraries() -> None:
+    pytest.importorskip("simplejpeg")
+    pytest.importorskip("cykooz_resizer")
+
+
+COMMON = {
+    "shrunk": saved(photograph(500, 375)),
+    "enlarged": saved(photograph(40, 30)),
+    "wide and low": saved(photograph(300, 20)),
+    "odd sizes": saved(photograph(151, 97)),
+    "4:4:4": saved(photograph(150, 100), subsampling="4:4:4"),
+    "4:2:2": saved(photograph(150, 100), subsampling="4:2:2"),
+    "progressive": saved(photograph(150, 100), progressive=True),
+    "stored as RGB": saved(photograph(150, 100), keep_rgb=True),
+    "bytes behind its end": saved(photograph(150, 100)) + b"tail" * 50,
+} | {f"EXIF orientation {number}": turned(number) for number in range(1, 9)}
+
+
+@pytest.mark.parametrize("resize", images.RESIZES)
+@pytest.mark.parametrize("kind", COMMON)
+def test_a_common_jpeg_differs_by_rounding_only(kind: str, resize: str) -> None:
+    slow, fast = both(COMMON[kind], resize=resize)
+    difference = fast.pixels.astype(int) - slow.pixels.astype(int)
+    # A shift of half a pixel, or of a colour, is a difference of many levels; the filter's own
+    # coefficients differ by one in a few thousand.
+    assert np.abs(difference).max() <= 3
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 0.2
+
+
+def test_it_is_at_work_where_it_can_be() -> None:
+    slow, fast = both(COMMON["shrunk"])
+    with Image.open(io.BytesIO(COMMON["shrunk"])) as image:
+        made = _fast.square(COMMON["shrunk"], image, (0, 0, 500, 375), SIDE)
+    assert made is not None
+    assert np.array_equal(np.asarray(made), fast.pixels)
+    assert not np.array_equal(slow.pixels, fast.pixels)
+
+
+def test_the_jpeg_is_pillows_of_those_pixels() -> None:
+    fast = images.to_record(COMMON["shrunk"], image_size=SIDE, decoder="fast", jpeg_quality=80)
+    with Image.open(io.BytesIO(fast.jpeg)) as stored:
+        assert [component[1:3] for component in stored.layer] == [(2, 2), (1, 1), (1, 1)]
+    bare = saved(Image.fromarray(fast.pixels), quality=80, subsampling="4:2:0")
+    assert fast.jpeg == bare
+
+
+OTHERS = {
+    "gray JPEG": saved(photograph(150, 100).convert("L")),
+    "CMYK JPEG": saved(photograph(150, 100).convert("CMYK")),
+    "PNG": saved(photograph(150, 100), "PNG"),
+    "16-bit PNG": saved(Image.fromarray(RNG.integers(0, 65536, (60, 90), np.uint16)), "PNG"),
+    "WebP": saved(photograph(150, 100), "WEBP"),
+    "arithmetic, says its frame": saved(photograph(150, 100)).replace(b"\xff\xc0", b"\xff\xc9"),
+    "lossless, says its frame": saved(photograph(150, 100)).replace(b"\xff\xc0", b"\xff\xc3"),
+    "empty": b"",
+    "text": b"no picture",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_whatever_else_is_pillows(kind: str) -> None:
+    assert outcome(OTHERS[kind], "fast") == outcome(OTHERS[kind], "pillow")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_cut_picture_is_rejected_for_the_same_reason(progressive: bool) -> None:
+    data = saved(photograph(150, 100), progressive=progressive)
+    for end in [2, 20, 300, *range(500, len(data), 487), len(data) - 3, len(data) - 2]:
+        cut = data[:end]
+        slow = outcome(cut, "pillow")
+        fast = outcome(cut, "fast")
+        assert isinstance(slow, str) == isinstance(fast, str), end
+        if isinstance(slow, str):
+            assert fast == slow, end
+
+
+def test_a_damaged_picture_is_judged_by_pillow() -> None:
+    data = saved(photograph(150, 100))
+    rejected = 0
+    for place in range(2, len(data), 61):
+        damaged = data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :]
+        slow, fast = outcome(damaged, "pillow"), outcome(damaged, "fast")
+        rejected += isinstance(slow, str)
+        assert isinstance(slow, str) == isinstance(fast, str), place
+        if isinstance(slow, str):
+            assert fast == slow, place
+    assert rejected
+
+
+def test_a_picture_that_would_take_too_much_memory_is_left_to_pillow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = COMMON["shrunk"]
+    with Image.open(io.BytesIO(data)) as image:
+        need = len(data) + 500 * 375 * 9 + 4 * SIDE * 375
+        monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need)
+        assert _fast.square(data, image, (0, 0, 500, 375), SIDE) is not None
+        monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need - 1)
+        assert _fast.square(data, image, (0, 0, 500, 375), SIDE) is None
+
+
+def test_without_the_libraries_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fast.libraries.cache_clear()
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    with pytest.raises(UsageError, match=r"pip install 'catdog\[fast\]'") as caught:
+        images.check_decoder("fast")
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    _fast.libraries.cache_clear()
+    images.check_decoder("fast")
+
+
+def test_an_unknown_decoder_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="pillow, fast, received 'quick'"):
+        images.to_record(b"", decoder="quick")
+
+
+def test_real_pictures_are_kept_and_rejected_alike(real_data: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(real_data / "petimages-1000.zip") as archive:
+        names = sorted(archive.namelist())
+        some = names[::50] + [name for name in names if archive.getinfo(name).file_size < 4000]
+        for name in some:
+            slow, fast = (outcome(archive.read(name), decoder) for decoder in images.DECODERS)
+            assert isinstance(slow, str) == isinstance(fast, str), name
+            if isinstance(slow, str):
+                assert fast == slow, name
