@@ -17,7 +17,7 @@ from data_tools.sources import Source
 # numpy takes so many pixels at a time: 12 bytes each.
 _STRIP = 2**20
 # 256 products of two values up to 255 stay below 2 ** 24, so float32 adds them without an error and
-# in a third less time than int64 takes.
+# faster than int64.
 _EXACT = 256
 
 
@@ -77,10 +77,10 @@ def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
     total = schema.NO_SUMS
     for start in range(0, len(flat), _STRIP):
         strip = flat[start : start + _STRIP]
-        planes = np.zeros((3, -(-len(strip) // _EXACT) * _EXACT), np.float32)
-        planes[:, : len(strip)] = strip.T
-        blocks = planes.reshape(3, -1, _EXACT)
-        sums = blocks.sum(axis=2).sum(axis=1, dtype=np.float64)
+        if short := -len(strip) % _EXACT:
+            strip = np.concatenate([strip, np.zeros((short, 3), np.uint8)])
+        blocks = strip.T.astype(np.float32, order="C").reshape(3, -1, _EXACT)
+        sums = np.einsum("cbn->cb", blocks).sum(axis=1, dtype=np.float64)
         pairs = {}
         for i in range(3):
             for j in range(i, 3):
@@ -88,7 +88,7 @@ def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
                 sums_of_blocks = np.einsum("bn,bn->b", blocks[i], blocks[j])
                 pairs[i, j] = pairs[j, i] = int(sums_of_blocks.sum(dtype=np.float64))
         total += schema.Sums(
-            pixels=len(strip),
+            pixels=min(_STRIP, len(flat) - start),
             sum=tuple(map(int, sums)),
             products=tuple(tuple(pairs[i, j] for j in range(3)) for i in range(3)),
         )
