@@ -35,8 +35,8 @@ def pictures(source: str) -> Iterator[tuple[str, bytes]]:
 def _prepared(item: tuple[str, bytes]) -> tuple[str, bytes] | None:
     name, data = item
     try:
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        with Image.open(io.BytesIO(data)) as opened:
+            image = opened.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     except Exception:  # the usual script passes over what it cannot open
         return None
     stream = io.BytesIO()
@@ -73,8 +73,8 @@ def script(source: str, folder: Path, workers: int) -> Work:
 
 
 def script_pool(source: str, folder: Path, workers: int) -> Work:
-    """The same work of Pillow in two processes of a multiprocessing.Pool, one writer."""
-    pool = multiprocessing.get_context("fork").Pool(2)  # before TensorFlow starts its threads
+    """The same work of Pillow in the processes of a multiprocessing.Pool, one writer."""
+    pool = multiprocessing.get_context("fork").Pool(workers)  # before TensorFlow starts its threads
     import tensorflow as tf
 
     def work() -> int:

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import _plants
-from catdog import cli, flags, images
+from catdog import cli, flags
 from catdog.errors import UsageError
-from data_tools import _similar, _similar_groups, sample, writer
-from data_tools._scan import Picture
+from data_tools import _similar, _similar_groups, sample
+from data_tools._prepare import Preparation
+from data_tools._scan import Reading
 from data_tools._similar_groups import Group
 from data_tools.config import BuildConfig
-from data_tools.sources import Source, open_source
+from data_tools.sources import Item, Source, open_source
 from data_tools.splits import Candidate
 
 _TIMED = 500  # pictures that are prepared as a build does
@@ -70,8 +71,11 @@ class Looked:
         return Looked(self.candidates + other.candidates, prints)
 
 
-def _look(data: bytes) -> images.Thumbnail | None:
-    return _similar.look(data, max_pixels=BuildConfig.max_pixels)
+_PREPARATION = Preparation.of(BuildConfig(source="", output_dir=""), ("cat", "dog"))
+
+
+def _look(data: bytes) -> _similar.Look:
+    return _similar.look(_PREPARATION.square(data, small=_similar.SIDE))
 
 
 def _looked(named: Sequence[tuple[str, bytes]]) -> Looked:
@@ -81,30 +85,23 @@ def _looked(named: Sequence[tuple[str, bytes]]) -> Looked:
     )
 
 
-def _timed(source: Source, pictures: Sequence[Picture]) -> dict[str, float]:
+def _timed(source: Source, items: Sequence[Item]) -> dict[str, float]:
     """Milliseconds of processor time a picture: to look at it, and to do all the rest."""
-    preparation = writer.Preparation(
-        class_names=("cat", "dog"),
-        image_size=BuildConfig.image_size,
-        resize=BuildConfig.resize,
-        jpeg_quality=BuildConfig.jpeg_quality,
-        max_pixels=BuildConfig.max_pixels,
-    )
-    data = [source.read(picture.locator) for picture in pictures]
+    spent = {True: 0.0, False: 0.0}
+    looks = []
+    for item in items:
+        for looking in spent:  # in turn, so that whatever else goes on slows both alike
+            start = time.process_time()
+            found = Reading(_PREPARATION, looks=looking, records=True)(source, item)
+            spent[looking] += time.process_time() - start
+            looks += [found.look] if found.look else []
     start = time.process_time()
-    looks = [_look(each) for each in data]
-    decoded = time.process_time()
     _similar.prints(looks)
-    looked = time.process_time()
-    for picture in pictures:
-        hashlib.sha256(source.read(picture.locator)).hexdigest()
-        writer.prepare(preparation, source, picture)
-    rest = time.process_time() - looked
+    look = spent[True] - spent[False] + time.process_time() - start
     return {
-        "look_ms": round(1000 * (looked - start) / len(pictures), 3),
-        "of_it_not_decoding_ms": round(1000 * (looked - decoded) / len(pictures), 3),
-        "rest_ms": round(1000 * rest / len(pictures), 3),
-        "percent_of_build": round(100 * (looked - start) / (looked - start + rest), 1),
+        "look_ms": round(1000 * look / len(items), 3),
+        "rest_ms": round(1000 * spent[False] / len(items), 3),
+        "percent_of_build": round(100 * look / (look + spent[False]), 1),
     }
 
 
@@ -234,19 +231,17 @@ def _digits() -> dict[str, Any]:
     return {"pictures": len(drawn), "taken_for_copies": together - len(groups)}
 
 
-def _taken(config: DuplicatesConfig, source: Source) -> tuple[Looked, list[Picture]]:
-    """The pictures of the source that can be looked at, or as many of them as are asked for."""
+def _taken(config: DuplicatesConfig, source: Source) -> tuple[Looked, list[Item]]:
+    """The pictures of the source that can be used, or as many of them as are asked for."""
     items = list(source.scan().items)
     if 0 < config.pictures < len(items):
         items = random.Random(config.seed).sample(items, config.pictures)
-    looked = _looked([(item.key, source.read(item.locator)) for item in items])
-    seen = [place for place, pixels in enumerate(looked.prints.pixels.tolist()) if pixels]
-    candidates = [looked.candidates[place] for place in seen]
-    pictures = [
-        Picture(candidate.key, 0, candidate.sha256, locator=items[place].locator)
-        for place, candidate in zip(seen, candidates, strict=True)
-    ]
-    return Looked(candidates, looked.prints.take(seen)), pictures
+    reading = Reading(_PREPARATION)
+    found = [(item, reading(source, item)) for item in items]
+    seen = [(item, each.sha256, each.look) for item, each in found if each.look is not None]
+    candidates = [Candidate(item.key, 0, sha256) for item, sha256, _ in seen]
+    prints = _similar.prints([look for _, _, look in seen])
+    return Looked(candidates, prints), [item for item, _, _ in seen]
 
 
 def _measured(config: DuplicatesConfig, source: Source) -> dict[str, Any]:
@@ -254,7 +249,7 @@ def _measured(config: DuplicatesConfig, source: Source) -> dict[str, Any]:
     groups = base.groups()
     cli.say(f"{len(pictures)} pictures, {len(groups)} groups of copies among them")
     plants = random.Random(config.seed).sample(pictures, min(config.plants, len(pictures)))
-    originals = [(picture.key, source.read(picture.locator)) for picture in plants]
+    originals = [(item.key, source.read(item.locator)) for item in plants]
     result = {
         "pictures": len(pictures),
         "groups": len(groups),

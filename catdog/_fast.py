@@ -50,18 +50,22 @@ def _resizer() -> tuple[Any, Any]:
     return library.Resizer(), library.ResizeOptions(resize_alg=bicubic, use_alpha=False)
 
 
-def _frame(data: bytes) -> int:
-    """The second byte of the marker that begins the first frame of a JPEG; 0 where none is found.
+def _frame(data: bytes) -> tuple[int, int, int]:
+    """Kind, width and height of the first frame of a JPEG; zeros where none is found.
 
-    The first byte of each is 0xFF, and behind the second stands the length of its segment.
+    The first byte of each marker is 0xFF, and behind the second, the kind, stands the length of its
+    segment; a frame's has a byte of precision, the height and the width.
     """
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
-            return marker
+            height, width = (
+                int.from_bytes(data[start : start + 2], "big") for start in (place + 5, place + 7)
+            )
+            return marker, width, height
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return 0
+    return 0, 0, 0
 
 
 def _is_common(data: bytes, image: Image.Image, size: int) -> bool:
@@ -71,36 +75,24 @@ def _is_common(data: bytes, image: Image.Image, size: int) -> bool:
     rejected for it.
     """
     a_pixel = _PROGRESSIVE_PIXEL if "progressive" in image.info else _A_PIXEL
+    kind, *size_there = _frame(data)
     need = len(data) + image.width * image.height * a_pixel + 4 * size * image.height
     return (
         image.format == "JPEG"
         and image.mode == "RGB"
         and need <= _budget.MEMORY_LIMIT
-        and _frame(data) in _COMMON_FRAMES
+        and kind in _COMMON_FRAMES
+        and tuple(size_there) == image.size  # whatever is behind the budgets is what is decoded
     )
 
 
-def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The picture uint8 [height, width, 3] at size × size: antialiased bicubic."""
-    _, library = libraries()
-    resizer, options = _resizer()
-    height, width, _ = pixels.shape
-    target = library.ImageData(size, size, library.PixelType.U8x3)
-    source = library.ImageData(width, height, library.PixelType.U8x3, pixels.tobytes())
-    resizer.resize(source, target, options)
-    return np.frombuffer(target.get_buffer(), np.uint8).reshape(size, size, 3)
-
-
-def square(
-    data: bytes, image: Image.Image, box: tuple[int, int, int, int], size: int
-) -> Image.Image | None:
-    """The part `box` of the picture in RGB at size × size, not turned upright; None: ask Pillow.
+def decoded(data: bytes, image: Image.Image, size: int) -> NDArray[np.uint8] | None:
+    """All of the picture in RGB, uint8 [height, width, 3], not turned upright; None: ask Pillow.
 
     Args:
       data: the file's bytes.
       image: what Pillow made of its header, within the budgets.
-      box: left, top, right and bottom, in pixels.
-      size: side of the square.
+      size: side of the square that is to be made of it.
 
     Raises:
       UsageError: a library is not installed.
@@ -110,13 +102,21 @@ def square(
         return None
     try:
         # strict: whatever libjpeg only warns of, a cut file among it, is an error here.
-        pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
     except MemoryError:
         raise
     except Exception:  # whatever it is, Pillow judges the picture, and says what is wrong with it
         return None
-    if pixels.shape[:2] != (image.height, image.width):
-        return None
+    return pixels if pixels.shape[:2] == (image.height, image.width) else None
+
+
+def square(pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: int) -> Image.Image:
+    """The part `box` (left, top, right, bottom) at size × size: antialiased bicubic."""
+    _, library = libraries()
+    resizer, options = _resizer()
     left, top, right, bottom = box
-    part = np.ascontiguousarray(pixels[top:bottom, left:right])
-    return Image.fromarray(_resized(part, size))
+    part = pixels[top:bottom, left:right]
+    target = library.ImageData(size, size, library.PixelType.U8x3)
+    source = library.ImageData(right - left, bottom - top, library.PixelType.U8x3, part.tobytes())
+    resizer.resize(source, target, options)
+    return Image.frombuffer("RGB", (size, size), target.get_buffer(), "raw", "RGB", 0, 1)

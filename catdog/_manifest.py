@@ -241,7 +241,8 @@ def read_manifest(data_dir: Path | str) -> Manifest:
     """The manifest of the data set in the folder `data_dir`.
 
     Raises:
-      InputError: the folder has no manifest, so it holds no finished data set.
+      InputError: the folder has no manifest, so it holds no finished data set; if one in it has,
+        the message names that.
       IntegrityError: the manifest cannot be understood.
       MismatchError: a newer version of catdog wrote it.
     """
@@ -249,9 +250,10 @@ def read_manifest(data_dir: Path | str) -> Manifest:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(
-            f"{data_dir} has no {MANIFEST_FILE}; run python -m data_tools.build_tfrecords first"
-        ) from None
+        way = "run python -m data_tools.build_tfrecords first"
+        for path in sorted(Path(data_dir).glob(f"[!.]*/{MANIFEST_FILE}"))[:1]:
+            way = f"{path.parent} has one: give that"
+        raise InputError(f"{data_dir} has no {MANIFEST_FILE}; {way}") from None
     except ValueError as error:
         raise IntegrityError(f"{path} is damaged ({error}); {_REBUILD}") from None
     try:

@@ -1,8 +1,8 @@
 """One picture of any kind -> the upright RGB square that is stored, or the reason why not.
 
-The build, predictions and exports share `to_record`, so a picture looks the same to all of them,
-but for builds that ask for the decoder "fast". A picture is decoded to its end, so a cut one never
-passes.
+The build, predictions and exports share `to_square` and `to_jpeg`, so a picture looks the same to
+all of them, but for builds that ask for the decoder "fast". A picture is decoded to its end, so a
+cut one never passes.
 """
 
 import dataclasses
@@ -50,19 +50,30 @@ _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A picture as it is stored: `jpeg`, and the `pixels` it encodes, uint8 [size, size, 3]."""
+class Square:
+    """A picture made a square in RGB, without metadata.
 
-    jpeg: bytes
-    pixels: NDArray[np.uint8]
+    Attributes:
+      image: the square.
+      source_pixels: how many pixels the picture has itself.
+      small: all of the picture squashed to a small square, where one was asked for.
+    """
+
+    image: Image.Image
+    source_pixels: int
+    small: Image.Image | None
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """uint8 [side, side, 3]."""
+        return np.asarray(self.image)
 
 
 @dataclasses.dataclass(frozen=True)
-class Thumbnail:
-    """A picture in small, uint8 [side, side, 3], and how many pixels it has itself."""
+class Prepared(Square):
+    """A picture as it is stored: `jpeg`, which encodes the pixels."""
 
-    pixels: NDArray[np.uint8]
-    source_pixels: int
+    jpeg: bytes
 
 
 def _in_words(error: Exception) -> str:
@@ -170,11 +181,10 @@ def _square(image: Image.Image, size: int, resize: str) -> Image.Image:
     return narrow.resize((size, size), Image.Resampling.BICUBIC)
 
 
-def _to_jpeg(image: Image.Image, quality: int) -> bytes:
-    bare = Image.new("RGB", image.size)  # carries no EXIF, GPS, comment or colour profile along
-    bare.paste(image)
+def to_jpeg(image: Image.Image, quality: int) -> bytes:
+    """The image in RGB as a JPEG, chroma at half resolution."""
     stream = io.BytesIO()
-    bare.save(stream, "JPEG", quality=quality, subsampling=SUBSAMPLING)
+    image.save(stream, "JPEG", quality=quality, subsampling=SUBSAMPLING)
     return stream.getvalue()
 
 
@@ -186,17 +196,64 @@ def _quietly(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
 
 
-def _prepared(
-    data: bytes, max_pixels: int, image_size: int, resize: str, decoder: str
-) -> Image.Image:
+def _made_square(
+    data: bytes, max_pixels: int, image_size: int, resize: str, decoder: str, small: int
+) -> Square:
     with _opened(data, max_pixels, image_size) as image:
-        square = None
-        if decoder == FAST:
-            square = _fast.square(data, image, _box(image.size, resize), image_size)
-        if square is None:
+        pixels = _fast.decoded(data, image, image_size) if decoder == FAST else None
+        if pixels is None:
             _decode(image)
-            square = _square(image, image_size, resize)
-        return _upright(image, square)
+
+        def upright(size: int, resize: str) -> Image.Image:
+            if pixels is None:
+                return _upright(image, _square(image, size, resize))
+            return _upright(image, _fast.square(pixels, _box(image.size, resize), size))
+
+        square, little = upright(image_size, resize), None
+        if small and resize == "squash":
+            # Means of whole blocks first, which takes half of the time.
+            little = square.resize((small, small), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        elif small:
+            little = upright(small, "squash")
+        source_pixels = image.width * image.height
+    square.info = {}  # no EXIF, GPS, comment or colour profile goes along
+    return Square(square, source_pixels, little)
+
+
+def to_square(
+    data: bytes,
+    *,
+    image_size: int = 256,
+    resize: str = "squash",
+    max_pixels: int = 50_000_000,
+    decoder: str = PILLOW,
+    small: int = 0,
+) -> Square:
+    """The picture upright, in RGB, square.
+
+    Alpha is shown on white, 16-bit gray is scaled, CMYK is converted, of an animation the first
+    frame is taken. The picture is resized first and then turned upright.
+
+    Args:
+      data: the file's bytes: JPEG, PNG, GIF, BMP, WebP or TIFF, whatever its name says.
+      image_size: side of the square, pixels.
+      resize: "squash" ignores the aspect ratio, "crop" takes the middle square.
+      max_pixels: budget that the header is held to before anything is decoded.
+      decoder: "pillow", or "fast" for other libraries where they can do the picture; a few pixels
+        are rounded differently, and the same pictures are rejected.
+      small: side of a second square, of all of the picture, to compare it by; 0 is for none.
+
+    Raises:
+      RejectedPicture: it is empty, no picture, damaged, cut, over the budget of pixels, or takes
+        more than `MEMORY_LIMIT` bytes to decode.
+      UsageError: `resize` or `decoder` is unknown, or needs a package that is not installed.
+    """
+    if resize not in RESIZES:
+        raise UsageError(f"resize must be one of {', '.join(RESIZES)}, received {resize!r}")
+    check_decoder(decoder)
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have set it
+    square: Square = _quietly(_made_square, data, max_pixels, image_size, resize, decoder, small)
+    return square
 
 
 def to_record(
@@ -208,31 +265,20 @@ def to_record(
     max_pixels: int = 50_000_000,
     decoder: str = PILLOW,
 ) -> Prepared:
-    """The picture upright, in RGB, square, as a JPEG without metadata and as its pixels.
-
-    Alpha is shown on white, 16-bit gray is scaled, CMYK is converted, of an animation the first
-    frame is taken. The picture is resized first and then turned upright.
+    """The picture as `to_square` makes it, and as the JPEG that is stored.
 
     Args:
-      data: the file's bytes: JPEG, PNG, GIF, BMP, WebP or TIFF, whatever its name says.
-      image_size: side of the square, pixels.
-      resize: "squash" ignores the aspect ratio, "crop" takes the middle square.
+      data, image_size, resize, max_pixels, decoder: as for `to_square`.
       jpeg_quality: of the stored JPEG, 1 to 100, chroma at half resolution (4:2:0).
-      max_pixels: budget that the header is held to before anything is decoded.
-      decoder: "pillow", or "fast" for other libraries where they can do the picture; a few pixels
-        are rounded differently, and the same pictures are rejected.
 
     Raises:
-      RejectedPicture: it is empty, no picture, damaged, cut, over the budget of pixels, or takes
-        more than `MEMORY_LIMIT` bytes to decode.
-      UsageError: `resize` or `decoder` is unknown, or needs a package that is not installed.
+      RejectedPicture, UsageError: as `to_square` does.
     """
-    if resize not in RESIZES:
-        raise UsageError(f"resize must be one of {', '.join(RESIZES)}, received {resize!r}")
-    check_decoder(decoder)
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have set it
-    square = _quietly(_prepared, data, max_pixels, image_size, resize, decoder)
-    return Prepared(_to_jpeg(square, jpeg_quality), np.asarray(square))
+    square = to_square(
+        data, image_size=image_size, resize=resize, max_pixels=max_pixels, decoder=decoder
+    )
+    jpeg = to_jpeg(square.image, jpeg_quality)
+    return Prepared(square.image, square.source_pixels, None, jpeg)
 
 
 def check_decoder(decoder: str) -> None:
@@ -245,35 +291,3 @@ def check_decoder(decoder: str) -> None:
         raise UsageError(f"decoder must be one of {', '.join(DECODERS)}, received {decoder!r}")
     if decoder == FAST:
         _fast.libraries()
-
-
-def _thumbnail(data: bytes, side: int, max_pixels: int) -> Thumbnail:
-    with _opened(data, max_pixels, side) as image:
-        source_pixels = image.width * image.height
-        drafted = image.draft(None, (2 * side, 2 * side))
-        _decode(image)
-        if drafted is None:
-            small = _square(image, side, "squash")
-        else:
-            # The last block of a JPEG is padded; the box, in fractions of a pixel, leaves that out.
-            small = _to_rgb(image).resize((side, side), Image.Resampling.BICUBIC, box=drafted[1])
-        return Thumbnail(np.asarray(_upright(image, small)), source_pixels)
-
-
-def thumbnail(data: bytes, *, side: int, max_pixels: int) -> Thumbnail:
-    """The picture upright, in RGB, squashed to side × side: to compare, not to look at.
-
-    A JPEG is decoded at a half, a quarter or an eighth of its size while twice `side` is left,
-    which saves most of the time.
-
-    Args:
-      data: the file's bytes, as for `to_record`.
-      side: of the square, pixels.
-      max_pixels: budget that the header is held to before anything is decoded.
-
-    Raises:
-      RejectedPicture: it is empty, no picture, damaged, cut or over the budget.
-    """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have set it
-    thumbnail: Thumbnail = _quietly(_thumbnail, data, side, max_pixels)
-    return thumbnail

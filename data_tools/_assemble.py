@@ -1,5 +1,6 @@
 """A plan becomes a data set: shards missing, finished before or damaged; then the manifest."""
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -8,14 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from catdog import cli, files, schema
-from catdog.errors import InputError
-from data_tools import _describe, _exclusion, _mend, _plan, _state, card, writer
-from data_tools._scan import Reject
+from data_tools import _describe, _exclusion, _mend, _plan, _prepare, _state, card, writer
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
-
-# A message of prepared pictures has at most so many of them, and about so many bytes.
-_BATCH, _BATCH_BYTES = 16, 2_000_000
 
 
 def _tasks(plan: _plan.Plan, folder: Path) -> dict[str, list[writer.ShardTask]]:
@@ -29,34 +25,26 @@ def _tasks(plan: _plan.Plan, folder: Path) -> dict[str, list[writer.ShardTask]]:
     }
 
 
-def _records(
+def _prepared(
     tasks: list[writer.ShardTask], plan: _plan.Plan, config: BuildConfig, pool: Workers
-) -> Iterator[writer.Record | Reject]:
-    """What becomes of each picture of the tasks, in order."""
-    preparation = writer.Preparation(
-        class_names=plan.class_names,
-        image_size=config.image_size,
-        resize=config.resize,
-        jpeg_quality=config.jpeg_quality,
-        max_pixels=config.max_pixels,
-        decoder=config.decoder,
-    )
-    prepared = pool.map(
+) -> Iterator[_prepare.Record]:
+    """The record of each picture of the tasks, in order, made from its source."""
+    preparation = _prepare.Preparation.of(config, plan.class_names)
+    records = pool.map(
         functools.partial(writer.prepare, preparation),
         itertools.chain.from_iterable(task.pictures for task in tasks),
         lost=writer.lost,
-        batch=max(1, min(_BATCH, _BATCH_BYTES // _plan.estimated_bytes(1, config.image_size))),
+        batch=_prepare.batch(config.image_size),
     )
     total = sum(len(task.pictures) for task in tasks)
-    return cli.progress(prepared, total=total, what="preparing pictures")
+    return cli.progress(records, total=total, what="preparing pictures")
 
 
-def _check_rejects(count: int, config: BuildConfig, last: Reject | None) -> None:
-    if last is not None and 0 <= config.max_rejects < count:
-        raise InputError(
-            f"more than --max_rejects={config.max_rejects} pictures are rejected, "
-            f"{last.key!r} for instance: {last.reason}; mend the source or allow more"
-        )
+def _kept(tasks: list[writer.ShardTask], state: _state.State) -> Iterator[_prepare.Record]:
+    """The record of each picture of the tasks, in order, made in pass 1."""
+    pictures = itertools.chain.from_iterable(task.pictures for task in tasks)
+    total = sum(len(task.pictures) for task in tasks)
+    return cli.progress(map(state.record, pictures), total=total, what="writing records")
 
 
 def _written(
@@ -70,10 +58,8 @@ def _written(
     if finished:
         cli.say(f"going on: {len(finished)} of {len(every)} shards are finished")
     missing = [task for task in every if task.path.name not in finished]
-    records = _records(missing, plan, config, pool)
+    records = _kept(missing, state) if state.keeps else _prepared(missing, plan, config, pool)
     written: dict[str, list[writer.WrittenShard]] = {name: [] for name in tasks}
-    rejects = list(plan.rejects)
-    _check_rejects(len(rejects), config, rejects[-1] if rejects else None)
     for name, split in tasks.items():
         for task in split:
             shard = finished.get(task.path.name)
@@ -81,25 +67,21 @@ def _written(
                 shard = writer.write_shard(task, records)
                 state.commit(shard)
             written[name].append(shard)
-            rejects += shard.rejects
-            _check_rejects(len(rejects), config, rejects[-1] if rejects else None)
-    for name, shards in written.items():
-        if not any(shard.shard.examples for shard in shards):
-            raise InputError(
-                f"every picture of the split {name!r} is rejected, "
-                f"{shards[0].rejects[0].key!r} for instance: {shards[0].rejects[0].reason}"
-            )
     return written
 
 
 def settings(
-    config: BuildConfig, source: dict[str, str], others: _exclusion.Others
+    config: BuildConfig,
+    source: dict[str, str],
+    class_names: tuple[str, ...],
+    others: _exclusion.Others,
 ) -> dict[str, Any]:
     """All that decides the result, but for the pictures; nothing that names a place."""
     aside = ("source", "output_dir", "layout", "workers", "max_rejects", "licence", "dry_run")
     found = {name: value for name, value in vars(config).items() if name not in aside}
     found["exclude_duplicates_of"] = others.fingerprints
-    return found | {"source": source, "libraries": _describe.libraries(config.decoder)}
+    found |= {"source": source, "class_names": class_names}
+    return found | {"libraries": _describe.libraries(config.decoder)}
 
 
 def build(
@@ -108,8 +90,8 @@ def build(
     config: BuildConfig,
     source: dict[str, str],
     pool: Workers,
-) -> tuple[schema.Manifest, list[Reject]]:
-    """The data set's manifest and rejects, once all of it is in the state's data folder."""
+) -> schema.Manifest:
+    """The data set's manifest, once all of it is in the state's data folder."""
     state.check_plan(plan)
     written = _written(plan, config, state, pool)
     manifest, texts = _describe.describe(plan, config, source, written)
@@ -117,7 +99,23 @@ def build(
         files.write_whole(state.data / name, text)
     card.write_card(state.data, manifest, config.licence)
     files.write_whole(state.data / schema.MANIFEST_FILE, schema.manifest_text(manifest))
-    return manifest, _describe.all_rejects(plan, written)
+    return manifest
+
+
+def check_mendable(
+    folder: Path,
+    config: BuildConfig,
+    source: dict[str, str],
+    class_names: tuple[str, ...],
+    others: _exclusion.Others,
+) -> None:
+    """Nothing, when the finished data set is one of these settings, for all that it says itself.
+
+    Raises:
+      IntegrityError: its manifest is damaged.
+      MismatchError: it is one of others.
+    """
+    _mend.check_settings(folder, _describe.stated(config, source, class_names, others.fingerprints))
 
 
 def mended(
@@ -127,18 +125,21 @@ def mended(
     config: BuildConfig,
     source: dict[str, str],
     pool: Workers,
-) -> tuple[schema.Manifest, list[Reject]]:
-    """The finished data set's manifest and rejects, once everything is as it says."""
+) -> schema.Manifest:
+    """The finished data set's manifest, once everything is as it says."""
 
     def remake(tasks: list[writer.ShardTask]) -> Iterator[writer.WrittenShard]:
-        records = _records(tasks, plan, config, pool)
+        records = _prepared(tasks, plan, config, pool)
         return (writer.write_shard(task, records) for task in tasks)
 
-    def describe(written: _describe.Written) -> tuple[schema.Manifest, dict[str, str]]:
-        return _describe.describe(plan, config, source, written)
+    def describe(
+        written: _describe.Written, passed_over: dict[str, int]
+    ) -> tuple[schema.Manifest, dict[str, str]]:
+        then = dataclasses.replace(plan, passed_over=passed_over)
+        return _describe.describe(then, config, source, written)
 
-    manifest, written = _mend.mend(folder, _tasks(plan, work), remake, describe)
+    manifest = _mend.mend(folder, _tasks(plan, work), remake, describe)
     # People may have written in a card that is there, and a folder that is whole be read-only.
     if not (folder / card.CARD_FILE).exists() and os.access(folder, os.W_OK):
         card.write_card(folder, manifest, config.licence)
-    return manifest, _describe.all_rejects(plan, written)
+    return manifest

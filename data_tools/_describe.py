@@ -13,7 +13,6 @@ from PIL import features
 from catdog import files, images, schema
 from data_tools import _similar_report, splits
 from data_tools._plan import Plan
-from data_tools._scan import Reject
 from data_tools.config import BuildConfig
 from data_tools.writer import WrittenShard
 
@@ -121,9 +120,7 @@ def _excluded_csv(plan: Plan) -> str:
     )
 
 
-def _duplicates_csv(
-    plan: Plan, config: BuildConfig, written: Written, rejects: Sequence[Reject]
-) -> str:
+def _duplicates_csv(plan: Plan, config: BuildConfig, written: Written) -> str:
     return _similar_report.csv(
         plan.duplicates,
         plan.class_names,
@@ -134,19 +131,18 @@ def _duplicates_csv(
             for shard in shards
             for picture in shard.pictures
         },
-        rejected={reject.key for reject in rejects},
     )
 
 
-def _settings(plan: Plan, config: BuildConfig) -> dict[str, Any]:
-    """What decides which picture is where."""
+def _settings(config: BuildConfig, excluded_by: Sequence[str]) -> dict[str, Any]:
+    """What decides which picture is where; other data sets are named by their fingerprints."""
     settings: dict[str, Any] = {
         "splits": [f"{wish.name}={wish.share}" for wish in splits.parse(config.splits)],
         "sample_size": config.sample_size,
         "seed": config.seed,
     }
-    if plan.excluded_by:
-        settings["exclude_duplicates_of"] = list(plan.excluded_by)
+    if excluded_by:
+        settings["exclude_duplicates_of"] = list(excluded_by)
     if config.duplicates != _similar_report.GROUP:
         settings["duplicates"] = config.duplicates
     return settings
@@ -160,12 +156,6 @@ def libraries(decoder: str = images.PILLOW) -> dict[str, str]:
         for name in ("simplejpeg", "cykooz-resizer"):
             found[name] = importlib.metadata.version(name)
     return found
-
-
-def all_rejects(plan: Plan, written: Written) -> list[Reject]:
-    """The pictures that are not stored, sorted by key."""
-    lost = [reject for shards in written.values() for shard in shards for reject in shard.rejects]
-    return sorted([*plan.rejects, *lost], key=lambda reject: reject.key)
 
 
 def _preparation(config: BuildConfig) -> dict[str, Any]:
@@ -188,6 +178,22 @@ def _texts(contents: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def stated(
+    config: BuildConfig,
+    source: dict[str, str],
+    class_names: Sequence[str],
+    excluded_by: Sequence[str],
+) -> dict[str, Any]:
+    """What the manifest will say of the settings, known before a picture is read."""
+    return {
+        "class_names": list(class_names),
+        "preparation": _preparation(config),
+        "source": source,
+        "build": _settings(config, excluded_by),
+        "libraries": libraries(config.decoder),
+    }
+
+
 def describe(
     plan: Plan,
     config: BuildConfig,
@@ -196,17 +202,16 @@ def describe(
 ) -> tuple[schema.Manifest, dict[str, str]]:
     """The manifest of the shards, and the texts of the files beside them by name."""
     found = _splits(written, plan.class_names)
-    rejects = all_rejects(plan, written)
     contents = _tfds_files(found, plan.class_names, config.image_size) | {
         "splits.csv": _splits_csv(written, plan.class_names, source["name"]),
         "rejects.csv": files.csv_text(
             ("key", "reason", "sha256"),
-            ((reject.key, reject.reason, reject.sha256) for reject in rejects),
+            ((reject.key, reject.reason, reject.sha256) for reject in plan.rejects),
         ),
     }
     counts: dict[str, Any] = {
         "kept": sum(split.examples for split in found.values()),
-        "rejected": len(rejects),
+        "rejected": len(plan.rejects),
         "left_out": plan.left_out,
         "passed_over": plan.passed_over,
     }
@@ -215,7 +220,7 @@ def describe(
         contents["excluded.csv"] = _excluded_csv(plan)
         counts["excluded"] = len(plan.excluded)
     if plan.duplicates:
-        contents["duplicates.csv"] = _duplicates_csv(plan, config, written, rejects)
+        contents["duplicates.csv"] = _duplicates_csv(plan, config, written)
         counts["duplicates"] = _similar_report.counts(plan.duplicates, config.duplicates)
     texts = _texts(contents)
     manifest = schema.Manifest(
@@ -223,7 +228,7 @@ def describe(
         class_names=plan.class_names,
         preparation=_preparation(config),
         source=source,
-        build=_settings(plan, config),
+        build=_settings(config, plan.excluded_by),
         counts=counts,
         libraries=libraries(config.decoder),
         files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},

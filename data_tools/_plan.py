@@ -1,4 +1,4 @@
-"""Pass 1 of a build: which picture goes into which shard, known before any is decoded."""
+"""Between the passes of a build: which picture goes into which shard, before any is written."""
 
 import dataclasses
 import hashlib
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from catdog import schema
-from catdog.errors import UsageError
-from data_tools import _exclusion, _similar_groups, _similar_report, splits
-from data_tools._scan import NO_MEMORY, Memory, Picture, Reject, scanned
+from catdog.errors import InputError, UsageError
+from data_tools import _exclusion, _prepare, _similar, _similar_groups, _similar_report, splits
+from data_tools._found import NO_MEMORY, Memory, Picture, Pictures, Reject
+from data_tools._scan import Reading, scanned
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Listing
@@ -19,9 +20,6 @@ from data_tools.sources import Item, Listing
 _SHARD_BYTES = 64_000_000
 _FEW_SHARDS = 8
 _SHARD_PICTURES = 256
-
-# Bytes of a photograph for each pixel at quality 95; 27 kB at 256 × 256.
-_BYTES_PER_PIXEL = 0.42
 
 Labelled = TypeVar("Labelled", Item, Picture)
 
@@ -33,9 +31,10 @@ class Plan:
     Attributes:
       class_names: by label.
       shards: for each split the pictures of each of its shards, in the order of the records.
-      rejects: pictures that could not be read, or are empty.
+      rejects: pictures that cannot be used, by key.
       left_out: how many pictures neither the sample nor a split's count took.
       passed_over: how many files are no labelled picture, by reason.
+      usable: how many pictures were read and not rejected.
       excluded: pictures that another data set has, by key.
       excluded_by: the fingerprints of the data sets that were asked.
       duplicates: pictures that are copies of each other.
@@ -46,6 +45,7 @@ class Plan:
     rejects: tuple[Reject, ...]
     left_out: int
     passed_over: dict[str, int]
+    usable: int
     excluded: tuple[_exclusion.Excluded, ...]
     excluded_by: tuple[str, ...]
     duplicates: tuple[_similar_groups.Group, ...]
@@ -65,11 +65,6 @@ def _key_hash(purpose: str, key: str) -> bytes:
     return hashlib.sha256(purpose.encode() + schema.key_bytes(key)).digest()
 
 
-def estimated_bytes(pictures: int, image_size: int) -> int:
-    """About how much disk so many stored pictures take."""
-    return int(pictures * image_size**2 * _BYTES_PER_PIXEL)
-
-
 def _sharded(pictures: Iterable[Picture], count: int) -> tuple[tuple[Picture, ...], ...]:
     """The pictures of each of `count` shards: a picture's key alone decides its shard and rank."""
     shards: list[list[Picture]] = [[] for _ in range(count)]
@@ -83,7 +78,7 @@ def _sharded(pictures: Iterable[Picture], count: int) -> tuple[tuple[Picture, ..
 
 
 def _auto_shards(pictures: Sequence[Picture], image_size: int) -> tuple[tuple[Picture, ...], ...]:
-    size = estimated_bytes(len(pictures), image_size)
+    size = _prepare.estimated_bytes(len(pictures), image_size)
     count = max(1, -(-size // _SHARD_BYTES), min(_FEW_SHARDS, len(pictures) // _SHARD_PICTURES))
     shards = _sharded(pictures, count)
     while not all(shards):
@@ -153,6 +148,66 @@ def _sample(
     )
 
 
+def _sampled_first(config: BuildConfig, others: _exclusion.Others) -> bool:
+    """Whether the sample is drawn before a picture is read, and the others are not."""
+    return not others.fingerprints and config.duplicates != _similar_report.DROP
+
+
+def stores_most(listing: Listing, config: BuildConfig, others: _exclusion.Others) -> bool:
+    """Whether most of the pictures that are read will be stored, for all that is known."""
+    if others.fingerprints:
+        return False
+    read = len(listing.items)
+    if config.sample_size and _sampled_first(config, others):
+        read = min(read, config.sample_size)
+    counts = [wish.share for wish in splits.parse(config.splits) if isinstance(wish.share, int)]
+    limits = [limit for limit in (sum(counts), config.sample_size) if limit]
+    return 2 * min([read, *limits]) >= read
+
+
+def _check_early(items: Sequence[Item], listing: Listing, config: BuildConfig) -> None:
+    """Nothing, unless more is asked for than there is, whatever will be found in the pictures.
+
+    Raises:
+      UsageError, InputError: it is.
+    """
+    wishes = splits.parse(config.splits)
+    _sample(listing.items, config, listing.class_names)
+    splits.check_counts(wishes, len(items))
+    for name, count in shard_counts(config.num_shards, [wish.name for wish in wishes]).items():
+        if count > len(items):
+            raise UsageError(
+                f"--num_shards={count} leaves a shard of the split {name!r} empty: there are "
+                f"{len(items)} pictures in all; ask for fewer shards, or auto"
+            )
+
+
+def _read(
+    items: Sequence[Item], listing: Listing, config: BuildConfig, workers: Workers, memory: Memory
+) -> tuple[Pictures, tuple[Reject, ...], _similar.Prints | None]:
+    """What `scanned` finds in the items.
+
+    Raises:
+      InputError: too many are rejected, or every one of a class.
+    """
+    reading = Reading(
+        _prepare.Preparation.of(config, listing.class_names),
+        looks=config.duplicates != _similar_report.ALLOW,
+        records=memory.keeps,
+    )
+    found = scanned(items, workers, memory, reading, max_rejects=config.max_rejects)
+    pictures, rejects, _ = found
+    left = {picture.label for picture in pictures}
+    reasons = {reject.key: reject.reason for reject in rejects}
+    for item in items:
+        if item.key in reasons and item.label not in left:
+            raise InputError(
+                f"every picture of the class {listing.class_names[item.label]!r} is rejected, "
+                f"{item.key!r} for instance: {reasons[item.key]}"
+            )
+    return found
+
+
 def plan(
     listing: Listing,
     config: BuildConfig,
@@ -162,22 +217,21 @@ def plan(
 ) -> Plan:
     """The plan for the pictures of `listing` that `others` do not have.
 
-    Each is read once, and decoded in small where near copies are looked for; or it is remembered.
+    Each is read and decoded once, or it is remembered; its record goes to a memory that keeps them.
     Where other data sets or --duplicates=drop take some away, all are read, and the sample is drawn
     from those that are left, so that it is as large as asked for.
 
     Raises:
-      UsageError, InputError: the pictures are too few for what is asked.
+      UsageError, InputError: the pictures are too few for what is asked, or too many are rejected.
     """
     wishes = splits.parse(config.splits)
-    shard_counts(config.num_shards, [wish.name for wish in wishes])
     items: Sequence[Item] = listing.items
     drop = config.duplicates == _similar_report.DROP
-    sample_first = not others.fingerprints and not drop
+    sample_first = _sampled_first(config, others)
     if sample_first:
         items = _sample(items, config, listing.class_names)
-    looked_at = 0 if config.duplicates == _similar_report.ALLOW else config.max_pixels
-    pictures, rejects, prints = scanned(items, workers, memory, max_pixels=looked_at)
+    _check_early(items, listing, config)
+    pictures, rejects, prints = _read(items, listing, config, workers, memory)
     candidates, excluded = _exclusion.without_twins(pictures, others, listing.class_names)
     if excluded and prints is not None:
         left = [i for i, picture in enumerate(pictures) if picture.sha256 not in others.twins]
@@ -195,6 +249,7 @@ def plan(
         rejects=rejects,
         left_out=len(listing.items) - len(rejects) - len(excluded) - dropped - len(found),
         passed_over=listing.passed_over,
+        usable=len(pictures),
         excluded=excluded,
         excluded_by=others.fingerprints,
         duplicates=duplicates,

@@ -17,8 +17,8 @@ HASH_BYTES = 8
 PRINT_BYTES = SIDE * SIDE + 2 * CELLS * CELLS + 8
 
 # Copies (quality 30 to 90, 40 to 200 %, mirrored, PNG, as gray) of 200 real pictures are at most
-# 0.015 away from them, brighter by 15 % 0.026; of 12,500 pictures no two others are nearer than
-# 0.18, but 4 of 1797 handwritten digits are taken for copies of others (benchmarks/duplicates.py).
+# 0.004 away from them, brighter by 15 % 0.025; of 12,500 pictures no two others are nearer than
+# 0.17, but 3 of 1797 handwritten digits are taken for copies of others (benchmarks/duplicates.py).
 NEAR = 0.03
 
 # Below this, in gray levels from one 16th of the picture to the next, what is seen is noise and the
@@ -49,6 +49,14 @@ _WAVES = sorted(
 )[: 8 * HASH_BYTES]
 _WAVES = [_WAVES[HASH_BYTES * bit + byte] for byte in range(HASH_BYTES) for bit in range(8)]
 _COSINES = _cosines(1 + max(max(wave) for wave in _WAVES))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Look:
+    """A picture in small, uint8 [16, 16, 3] as bytes, and how many pixels it has itself."""
+
+    pixels: bytes
+    source_pixels: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,29 +107,31 @@ def blank(count: int) -> Prints:
     )
 
 
-def look(data: bytes, *, max_pixels: int) -> images.Thumbnail | None:
-    """The picture as a small square, or None when it cannot be decoded within the budget."""
-    try:
-        return images.thumbnail(data, side=SIDE, max_pixels=max_pixels)
-    except images.RejectedPicture:
-        return None
+def look(square: images.Square) -> Look:
+    """The picture as it is compared, of a square that was asked for a small one of `SIDE`.
+
+    Raises:
+      ValueError: it has none.
+    """
+    if square.small is None or square.small.size != (SIDE, SIDE):
+        raise ValueError(f"a look takes a square with a small one of {SIDE} pixels")
+    return Look(square.small.tobytes(), square.source_pixels)
 
 
-def prints(looks: Sequence[images.Thumbnail | None]) -> Prints:
-    """The prints of pictures, in their order."""
+def prints(looks: Sequence[Look]) -> Prints:
+    """The prints of pictures of which these are the looks, in their order."""
     made = blank(len(looks))
-    seen = [place for place, thumbnail in enumerate(looks) if thumbnail is not None]
-    if not seen:
+    if not looks:
         return made
-    found = [thumbnail for thumbnail in looks if thumbnail is not None]
-    red, green, blue = np.moveaxis(np.stack([each.pixels for each in found]).astype(np.int64), 3, 0)
+    pixels = np.frombuffer(b"".join(look.pixels for look in looks), np.uint8).astype(np.int64)
+    red, green, blue = np.moveaxis(pixels.reshape(-1, SIDE, SIDE, 3), 3, 0)
     luma = (299 * red + 587 * green + 114 * blue + 500) // 1000
     chroma = np.stack([564 * (blue - luma), 713 * (red - luma)], axis=1)
     cell = SIDE // CELLS
     sums = chroma.reshape(-1, 2, CELLS, cell, CELLS, cell).sum(axis=(3, 5))
-    made.luma[seen] = luma
-    made.chroma[seen] = np.clip(128 + sums // (1000 * cell * cell), 0, 255)
-    made.pixels[seen] = [each.source_pixels for each in found]
+    made.luma[:] = luma
+    made.chroma[:] = np.clip(128 + sums // (1000 * cell * cell), 0, 255)
+    made.pixels[:] = [look.source_pixels for look in looks]
     return made
 
 

@@ -15,7 +15,7 @@ Picture = TypeVar("Picture", bound=Candidate)
 GROUP, DROP, ALLOW = "group", "drop", "allow"
 POLICIES = (GROUP, DROP, ALLOW)
 
-STORED, DROPPED, REJECTED, LEFT_OUT = "stored", "dropped", "rejected", "left out"
+STORED, DROPPED, LEFT_OUT = "stored", "dropped", "left out"
 
 
 def settled(
@@ -86,21 +86,17 @@ def csv(
     *,
     policy: str,
     splits: dict[str, str],
-    rejected: set[str],
 ) -> str:
     """The text of duplicates.csv: one row a picture, groups in their order, the first one first.
 
     Args:
       splits: the split of each stored picture, by key.
-      rejected: the keys of those that could not be stored.
     """
 
     def fate(place: int, key: str) -> str:
         if key in splits:
             return STORED
-        if place and policy == DROP:
-            return DROPPED
-        return REJECTED if key in rejected else LEFT_OUT
+        return DROPPED if place and policy == DROP else LEFT_OUT
 
     rows = []
     for number, group in enumerate(groups, start=1):

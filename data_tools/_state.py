@@ -3,9 +3,10 @@
 It lies beside the shards in the work folder, never in a data set:
 
   settings.json   all that decides the result, but for the pictures
-  scans.jsonl     what was found in each picture read so far, and the stamp its file had then
+  records         how each picture read so far is stored, where most of them will be
+  scans.jsonl     what was found in each of them, and the stamp its file had then
   plan.json       the digest of the finished plan: which pictures, and where each goes
-  commits/        one file a finished shard: its size, sha256, sums, and its rejects
+  commits/        one file a finished shard: its size, sha256 and sums
 
 A shard is taken for finished only when it has the size and sha256 of its commit record, and the
 record names the plan.
@@ -22,17 +23,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from catdog import files, images, schema
+from catdog import files, schema
 from catdog.errors import MismatchError
 from data_tools import _similar
+from data_tools._found import Memory, Picture, Scan
 from data_tools._plan import Plan
-from data_tools._scan import Memory, Reject, Scan
+from data_tools._prepare import Record
+from data_tools._spool import Owner, Spool
+from data_tools.sources import Item
 from data_tools.writer import ShardTask, WrittenShard
 
 LOCK = ".lock"
-_FORMAT = 1
-# What settings.json means that an older version wrote, before there was the choice.
-_OLDER = {"decoder": images.PILLOW}
+_FORMAT = 2
+# What decides where pictures go, and nothing of what is found in them: it may be another one as
+# long as there is no plan.
+_OF_THE_PLAN = {"splits", "sample_size", "seed", "num_shards", "exclude_duplicates_of"}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -73,10 +78,10 @@ def _remove(path: Path) -> None:
 
 
 def plan_digest(plan: Plan) -> str:
-    """sha256 (hex) of all that the plan decides."""
+    """sha256 (hex) of all that the plan decides; files that are no pictures decide nothing."""
     digest = hashlib.sha256()
     for field in dataclasses.fields(plan):
-        if field.name != "shards":
+        if field.name not in ("shards", "passed_over"):
             digest.update(repr((field.name, getattr(plan, field.name))).encode(errors="replace"))
     for split, shards in plan.shards.items():
         for shard in shards:
@@ -89,32 +94,51 @@ def plan_digest(plan: Plan) -> str:
 class State(Memory):
     """The memory of one work folder, which the caller has locked."""
 
-    def __init__(self, work: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, work: Path, settings: Mapping[str, Any], *, keeps: bool = False) -> None:
         """Goes on with what is there, or begins where there is nothing of use.
+
+        Args:
+          work: a folder that is there.
+          settings: all that decides the result, but for the pictures.
+          keeps: whether records are kept from pass 1 to pass 2.
 
         Raises:
           MismatchError: what is there was begun with other settings.
         """
         self.work = work
         self.data = work / "data"
+        self.keeps = keeps
         self._commits = work / "commits"
         self._plan = ""
-        settings = json.loads(json.dumps({"format": _FORMAT, **_OLDER, **settings}))
+        settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
         then = _read_json(work / "settings.json")
         if isinstance(then, dict):
-            if changed := differences(_OLDER | then, settings):
+            planned = (work / "plan.json").exists()
+            free = set() if planned else _OF_THE_PLAN
+            mine, theirs = (
+                {name: value for name, value in each.items() if name not in free}
+                for each in (settings, then)
+            )
+            if changed := differences(theirs, mine):
                 raise MismatchError(
                     f"an unfinished build with other settings is in {work} ({changed}); repeat "
                     "its command, or remove that folder to begin again"
                 )
         else:
             clear(work)
+        if then != settings:
             files.write_json(work / "settings.json", settings)
         self.data.mkdir(exist_ok=True)
         self._commits.mkdir(exist_ok=True)
         for folder in (work, self.data, self._commits):
             for path in folder.glob(".*.partial"):
                 _remove(path)
+        self._spool = Spool(work / "records") if keeps else None
+
+    def close(self) -> None:
+        """Lets go of its files."""
+        if self._spool:
+            self._spool.close()
 
     def scans(self) -> Iterator[tuple[str, str, Scan]]:
         """Key, stamp and scan of the pictures that were read before; of two, the later counts."""
@@ -124,23 +148,54 @@ class State(Memory):
         with path.open(encoding="ascii", errors="replace") as file:
             for line in file:
                 try:
-                    key, stamp, sha256, reason, look = json.loads(line)
-                    scan = Scan(str(sha256), str(reason), base64.b64decode(look, validate=True))
+                    key, stamp, sha256, reason, look, kept = json.loads(line)
+                    look = base64.b64decode(look, validate=True)
+                    scan = Scan(str(sha256), str(reason), look, int(kept))
                     digest = bytes.fromhex(scan.sha256)
                 except (ValueError, TypeError):  # the build was killed in the middle of a line
                     continue
-                if len(scan.print) in (0, _similar.PRINT_BYTES) and len(digest) in (0, 32):
+                if (
+                    len(scan.print) in (0, _similar.PRINT_BYTES)
+                    and len(digest) in (0 if scan.reason else 32, 32)
+                    and scan.kept < 2**62
+                ):
                     yield str(key), str(stamp), scan
 
+    def knows(self, item: Item, scan: Scan) -> bool:
+        """Whether this scan of the item is all that pass 2 needs of it."""
+        if self._spool is None or scan.reason:
+            return True
+        return self._spool.get(scan.kept, Owner(item.key, item.label, scan.sha256)) is not None
+
+    def keep(self, item: Item, sha256: str, record: Record) -> int:
+        """The place of the item's record from now on; its bytes have this sha256."""
+        if self._spool is None:
+            raise RuntimeError("this memory keeps no records")
+        return self._spool.add(Owner(item.key, item.label, sha256), record)
+
+    def record(self, picture: Picture) -> Record:
+        """The picture's record, which was kept.
+
+        Raises:
+          IntegrityError: it is not there any more.
+        """
+        if self._spool is None:
+            raise RuntimeError("this memory keeps no records")
+        owner = Owner(picture.key, picture.label, picture.sha256)
+        return self._spool.taken(picture.kept, owner)
+
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
-        """Notes (key, stamp, scan) of pictures that were read."""
+        """Notes (key, stamp, scan) of pictures that were read, behind the records it was given."""
+        if self._spool:
+            self._spool.flush()
         if (self.work / "plan.json").exists():
             return  # that a picture differs from the plan can be told as long as this stays
         with (self.work / "scans.jsonl").open("a", encoding="ascii") as file:
             for key, stamp, scan in scans:
                 look = base64.b64encode(scan.print).decode()
                 # A line end first: the last line may be half of one.
-                file.write("\n" + json.dumps([key, stamp, scan.sha256, scan.reason, look]))
+                note = [key, stamp, scan.sha256, scan.reason, look, scan.kept]
+                file.write("\n" + json.dumps(note))
 
     def check_plan(self, plan: Plan) -> None:
         """Nothing, when the plan is the one that this build was begun with.
@@ -171,7 +226,7 @@ class State(Memory):
             "gone": [] if plan.left_out else [key for key in then if key not in now],
         }
         told = [f"{len(keys)} {kind}, {min(keys)!r}" for kind, keys in kinds.items() if keys]
-        return "; ".join(told) or "the files that are passed over differ"
+        return "; ".join(told) or "their classes or copies differ"
 
     def finished(self, task: ShardTask) -> WrittenShard | None:
         """The shard of the task when it is whole on the disk, as its commit record says."""
@@ -180,20 +235,15 @@ class State(Memory):
             if record["plan"] != self._plan:
                 return None
             shard = schema.shard_from(record["shard"])
-            rejects = tuple(Reject(*reject) for reject in record["rejects"])
         except (KeyError, TypeError, ValueError):
             return None
         if not is_whole(task.path, shard):
             return None
-        return WrittenShard.of(task, shard, rejects)
+        return WrittenShard(shard, task.pictures)
 
     def commit(self, written: WrittenShard) -> None:
         """Notes that the shard is finished; it is under its name already."""
-        record = {
-            "plan": self._plan,
-            "shard": dataclasses.asdict(written.shard),
-            "rejects": [dataclasses.astuple(reject) for reject in written.rejects],
-        }
+        record = {"plan": self._plan, "shard": dataclasses.asdict(written.shard)}
         files.write_json(self._commits / f"{written.shard.file}.json", record)
 
     def tidy(self, keep: set[str]) -> None:
@@ -213,6 +263,15 @@ def clear(work: Path) -> None:
     for path in work.iterdir():
         if path.name != LOCK:
             _remove(path)
+
+
+def forget_plan(work: Path) -> bool:
+    """Keeps of the work folder what was found in pictures; whether there is any."""
+    kept = (work / "scans.jsonl").exists()
+    for path in work.iterdir():
+        if path.name not in (LOCK, *(("settings.json", "scans.jsonl", "records") if kept else ())):
+            _remove(path)
+    return kept
 
 
 def remove_if_empty(work: Path) -> None:

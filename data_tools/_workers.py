@@ -32,10 +32,6 @@ _AHEAD = 8
 # So many guilty tasks on end, no other between them: then it is the machine, not the pictures.
 _GUILTY_ON_END = 20
 _FALSE_STARTS = 3
-# Left to itself, glibc gives the memory of each decoded picture back and is given it again, page by
-# page: 400 page faults and a tenth of the time of an ordinary photograph. Up to 8 MiB stay, which
-# is less than what it may keep by itself after one large picture.
-_ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(8 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
 # What a worker in the middle of something gets to leave by itself.
 _LEAVE_SECONDS = 0.5
 
@@ -80,7 +76,6 @@ class _Process:
             [sys.executable, "-c", code],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env=os.environ | _ALLOCATION,
             stdout=2,
             start_new_session=True,
         )

@@ -10,8 +10,9 @@ Copies of a picture, also resized, re-encoded or mirrored ones, share a split an
 duplicates.csv.
 The same pictures and flags give the same bytes, with any number of workers.
 
-Ended in whatever way, the same command goes on from the last finished shard, and it mends a
-finished data set of which files were lost or damaged.
+Ended in whatever way, the same command goes on with the next picture; and it mends a finished data
+set of which files were lost or damaged. Until it is finished a build takes the disk of all pictures
+that it read, as they are to be stored, beside that of the data set: twice as much as a rule.
 """
 
 import contextlib
@@ -25,8 +26,8 @@ from typing import Any
 from catdog import cli, files, images, schema
 from catdog.errors import InputError, UsageError
 from catdog.signals import Signals
-from data_tools import _assemble, _exclusion, _plan, _similar_report, _state
-from data_tools._scan import NO_MEMORY, Memory, Reject
+from data_tools import _assemble, _exclusion, _plan, _prepare, _similar_report, _state
+from data_tools._found import NO_MEMORY, Memory
 from data_tools._workers import Limits, Workers, core_count, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Listing, Source, open_source
@@ -75,7 +76,10 @@ def _counts_text(plan: _plan.Plan) -> Iterator[str]:
     for name, shards in plan.shards.items():
         labels = zip(plan.class_names, plan.label_counts(name), strict=True)
         per_class = ", ".join(f"{count} {class_name}" for class_name, count in labels)
-        yield f"{name}: {sum(map(len, shards))} pictures ({per_class}) in {len(shards)} shards"
+        files_text = "1 shard" if len(shards) == 1 else f"{len(shards)} shards"
+        yield f"{name}: {sum(map(len, shards))} pictures ({per_class}) in {files_text}"
+    for reason, count in sorted(Counter(reject.reason for reject in plan.rejects).items()):
+        yield f"rejected: {count} ({reason})"
     for reason, count in sorted(plan.passed_over.items()):
         yield f"passed over: {count} ({reason})"
     twins = Counter(excluded.twin.data_set for excluded in plan.excluded)
@@ -91,16 +95,17 @@ def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _dry_run(plan: _plan.Plan, config: BuildConfig, folder: Path) -> dict[str, Any]:
-    """What the build would do; nothing is written."""
-    need = _plan.estimated_bytes(plan.pictures, config.image_size)
+def _dry_run(plan: _plan.Plan, config: BuildConfig, folder: Path, *, keeps: bool) -> dict[str, Any]:
+    """What the build would do, which keeps records from pass 1 or not; nothing is written."""
+    records = plan.pictures + (plan.usable if keeps else 0)
+    need = _prepare.estimated_bytes(records, config.image_size)
     free = _free_bytes(folder)
     enough = "enough" if need < free else "NOT ENOUGH"
     cli.say(f"disk: about {need / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free: {enough}")
     return {
         "dry_run": True,
         "pictures": plan.pictures,
-        "unreadable": len(plan.rejects),
+        "rejected": len(plan.rejects),
         "excluded": len(plan.excluded),
         "duplicates": _similar_report.counts(plan.duplicates, config.duplicates),
         "passed_over": sum(plan.passed_over.values()),
@@ -113,26 +118,32 @@ def _dry_run(plan: _plan.Plan, config: BuildConfig, folder: Path) -> dict[str, A
 
 @contextlib.contextmanager
 def _work_folder(work: Path, folder: Path) -> Iterator[None]:
-    """Holds the folder of an unfinished build; what cannot be gone on with is removed."""
-    work.mkdir(parents=True, exist_ok=True)
+    """Holds the folder of an unfinished build; what cannot be gone on with is removed from it.
+
+    Raises:
+      UsageError: there can be no such folder.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"--output_dir={folder} cannot be made ({error.strerror}); name a folder elsewhere"
+        ) from None
     with files.lock(work / _state.LOCK, str(folder)):
         try:
             yield
         except (UsageError, InputError):
-            _state.clear(work)
+            if _state.forget_plan(work):
+                cli.say(f"what was read is kept in {work}; remove it if you do not try again")
             raise
         finally:
             _state.remove_if_empty(work)
 
 
-def _result(
-    manifest: schema.Manifest, rejects: list[Reject], plan: _plan.Plan, config: BuildConfig
-) -> dict[str, Any]:
-    for reason, count in sorted(Counter(reject.reason for reject in rejects).items()):
-        cli.say(f"rejected: {count} ({reason})")
+def _result(manifest: schema.Manifest, plan: _plan.Plan, config: BuildConfig) -> dict[str, Any]:
     return {
         "kept": manifest.counts["kept"],
-        "rejected": len(rejects),
+        "rejected": len(plan.rejects),
         "excluded": len(plan.excluded),
         "duplicates": _similar_report.counts(plan.duplicates, config.duplicates),
         "passed_over": sum(plan.passed_over.values()),
@@ -171,23 +182,27 @@ def _made(
         "name": os.path.basename(os.path.abspath(config.source)),
         "layout": type(source).__module__.rpartition(".")[2],
     }
+    keeps = _plan.stores_most(listing, config, others)
     if config.dry_run:
-        return _dry_run(_planned(listing, config, pool, others, NO_MEMORY), config, folder)
+        plan = _planned(listing, config, pool, others, NO_MEMORY)
+        return _dry_run(plan, config, folder, keeps=keeps)
     with _work_folder(work, folder):
         if _is_finished(folder):
             _state.clear(work)
+            _assemble.check_mendable(folder, config, about, listing.class_names, others)
             try:
                 plan = _planned(listing, config, pool, others, NO_MEMORY)
-                manifest, rejects = _assemble.mended(folder, work, plan, config, about, pool)
+                manifest = _assemble.mended(folder, work, plan, config, about, pool)
             finally:
                 _state.clear(work)
         else:
-            state = _state.State(work, _assemble.settings(config, about, others))
-            plan = _planned(listing, config, pool, others, state)
-            manifest, rejects = _assemble.build(state, plan, config, about, pool)
-            state.publish(folder)
+            settings = _assemble.settings(config, about, listing.class_names, others)
+            with contextlib.closing(_state.State(work, settings, keeps=keeps)) as state:
+                plan = _planned(listing, config, pool, others, state)
+                manifest = _assemble.build(state, plan, config, about, pool)
+                state.publish(folder)
             _state.clear(work)
-    return _result(manifest, rejects, plan, config)
+    return _result(manifest, plan, config)
 
 
 def main(config: BuildConfig) -> dict[str, Any]:

@@ -137,20 +137,30 @@ def sample(
     return [picture for picture in pictures if key_of(picture) in chosen]
 
 
+def check_counts(wishes: Sequence[Wish], pictures: int) -> None:
+    """Nothing, unless the counts of the splits add up to more than so many pictures.
+
+    Raises:
+      InputError: they do.
+    """
+    total = sum(wish.share for wish in wishes if isinstance(wish.share, int))
+    if total > pictures:
+        raise InputError(
+            f"--splits asks for {total} pictures, there are {pictures} that can be used; "
+            "ask for fewer"
+        )
+
+
 def _quotas(wishes: Sequence[Wish], class_sizes: dict[int, int]) -> dict[int, list[int]]:
     """How many pictures of each label each split gets; what is left out comes last."""
     if isinstance(wishes[0].share, Fraction):
         shares = [wish.share for wish in wishes]
         return {label: [*_apportion(size, shares), 0] for label, size in class_sizes.items()}
+    check_counts(wishes, sum(class_sizes.values()))
     left = dict(class_sizes)
     quotas: dict[int, list[int]] = {label: [] for label in left}
     for wish in wishes:
         count = int(wish.share)
-        if count > sum(left.values()):
-            raise InputError(
-                f"--splits asks for {sum(int(other.share) for other in wishes)} pictures, there "
-                f"are {sum(class_sizes.values())} that can be read; ask for fewer"
-            )
         for label, part in zip(left, _apportion(count, list(left.values())), strict=True):
             quotas[label].append(part)
             left[label] -= part

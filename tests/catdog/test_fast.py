@@ -84,8 +84,9 @@ def test_a_common_jpeg_differs_by_rounding_only(kind: str, resize: str) -> None:
 def test_it_is_at_work_where_it_can_be() -> None:
     slow, fast = both(COMMON["shrunk"])
     with Image.open(io.BytesIO(COMMON["shrunk"])) as image:
-        made = _fast.square(COMMON["shrunk"], image, (0, 0, 500, 375), SIDE)
-    assert made is not None
+        pixels = _fast.decoded(COMMON["shrunk"], image, SIDE)
+    assert pixels is not None
+    made = _fast.square(pixels, (0, 0, 500, 375), SIDE)
     assert np.array_equal(np.asarray(made), fast.pixels)
     assert not np.array_equal(slow.pixels, fast.pixels)
 
@@ -148,9 +149,9 @@ def test_a_picture_that_would_take_too_much_memory_is_left_to_pillow(
     with Image.open(io.BytesIO(data)) as image:
         need = len(data) + 500 * 375 * 9 + 4 * SIDE * 375
         monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need)
-        assert _fast.square(data, image, (0, 0, 500, 375), SIDE) is not None
+        assert _fast.decoded(data, image, SIDE) is not None
         monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need - 1)
-        assert _fast.square(data, image, (0, 0, 500, 375), SIDE) is None
+        assert _fast.decoded(data, image, SIDE) is None
 
 
 def test_without_the_libraries_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,8 @@ def test_every_file_has_the_sha256_and_size_that_the_manifest_states(
 
 def test_counts_leave_the_rest_out(build: Build) -> None:
     result = build(splits=("train=10", "test=6"))
-    assert (result["left_out"], result["kept"] + result["rejected"]) == (46 - 16, 16 + 1)
+    assert (result["kept"], result["rejected"], result["left_out"]) == (16, 3, 44 - 16)
+    assert result["splits"] == {"train": 10, "test": 6}
 
 
 def test_a_sample_is_balanced(build: Build, tmp_path: Path) -> None:
@@ -201,36 +202,34 @@ def test_a_sample_is_balanced(build: Build, tmp_path: Path) -> None:
 def test_more_rejects_than_allowed_stop_the_build(build: Build, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than --max_rejects=2 pictures are rejected"):
         build(max_rejects=2)
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".data.partial", "pictures"]
     assert build(max_rejects=3)["rejected"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pictures"]
 
 
-def test_a_split_of_broken_pictures_alone_is_an_input_error(build: Build, pictures: Path) -> None:
-    for path in pictures.glob("*.jpg"):
-        path.write_bytes(path.name.encode())
-    with pytest.raises(InputError, match="every picture of the split 'train' is rejected"):
-        build()
-
-
-def test_too_many_shards_are_refused_before_anything_is_written(
-    build: Build, tmp_path: Path
+@pytest.mark.parametrize("broken", ["*.jpg", "dog.*.jpg"])
+def test_a_class_of_broken_pictures_alone_is_an_input_error(
+    build: Build, pictures: Path, broken: str
 ) -> None:
-    with pytest.raises(UsageError, match="--num_shards=40 leaves a shard of the split"):
-        build(num_shards=("40",))
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    for path in pictures.glob(broken):
+        path.write_bytes(path.name.encode())
+    with pytest.raises(InputError, match=r"every picture of the class '\w+' is rejected, '\w+\."):
+        build()
 
 
 def test_a_dry_run_counts_and_writes_nothing(
     build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = build(dry_run=True, output_dir=str(tmp_path / "new" / "data"))
-    assert result["pictures"] == 46
-    assert result["splits"] == {"train": 37, "validation": 9}
-    assert result["unreadable"] == 1
+    done = build(output_dir=str(tmp_path / "done"))
+    assert (result["pictures"], result["splits"]) == (44, done["splits"])
+    assert result["rejected"] == done["rejected"] == 3
+    shutil.rmtree(tmp_path / "done")
     assert 0 < result["bytes_needed"] < result["bytes_free"]
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
     said = capsys.readouterr().err
-    assert "train: 37 pictures (20 cat, 17 dog) in 1 shards" in said
+    assert "train: 35 pictures (19 cat, 16 dog) in 1 shard\n" in said
+    assert said.count("rejected: 1 (empty file)") == 2
     assert "passed over: 1" in said
     assert "MB free: enough" in said
 
@@ -249,6 +248,8 @@ def test_a_folder_in_use_is_never_written_to(build: Build, tmp_path: Path) -> No
         build(output_dir=str(tmp_path / "other"))
     with pytest.raises(UsageError, match="is a file"):
         build(output_dir=str(tmp_path / "other" / "mine"))
+    with pytest.raises(UsageError, match=r"cannot be made \(Not a directory\); name a folder"):
+        build(output_dir=str(tmp_path / "other" / "mine" / "data"))
     with pytest.raises(UsageError, match="is a mount point"):
         build(output_dir="/")
 

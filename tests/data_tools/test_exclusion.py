@@ -175,7 +175,7 @@ def test_a_sample_is_drawn_from_what_is_left(build: Build, tmp_path: Path) -> No
 
 def test_a_dry_run_counts_them_and_writes_nothing(build: Build, tmp_path: Path) -> None:
     result = build(dry_run=True)
-    assert (result["pictures"], result["unreadable"], result["excluded"]) == (12, 1, 9)
+    assert (result["pictures"], result["rejected"], result["excluded"]) == (12, 1, 9)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -185,12 +185,14 @@ def test_nothing_left_is_an_input_error_with_a_way_out(drawn: Path, tmp_path: Pa
         build_into(tmp_path / "data", drawn / "old", exclude_duplicates_of=others)
     assert "give a source with other pictures, or leave the flag out" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".data.partial"]
 
 
 def test_a_folder_that_is_no_data_set_is_an_input_error(build: Build, drawn: Path) -> None:
     with pytest.raises(InputError, match=r"has no manifest\.json; run python -m data_tools"):
         build(exclude_duplicates_of=(str(drawn / "new"),))
+    with pytest.raises(InputError, match=r"has no manifest\.json; .*/records has one: give that"):
+        build(exclude_duplicates_of=(str(drawn),))
 
 
 @pytest.mark.parametrize("damage", ["a row less", "another sha256", "no text", "no file"])

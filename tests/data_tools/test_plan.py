@@ -1,10 +1,15 @@
 """Which shard a picture is in follows from its key; how many there are, from the set's size."""
 
+from typing import Any
+
 import pytest
 
 from catdog.errors import UsageError
 from data_tools import _plan, _scan
-from data_tools._scan import Picture
+from data_tools._exclusion import NO_OTHERS
+from data_tools._found import Picture
+from data_tools.config import BuildConfig
+from data_tools.sources import Item, Listing
 
 
 def pictures(count: int) -> list[Picture]:
@@ -77,6 +82,28 @@ def test_num_shards_is_for_every_split_or_by_name(
 def test_other_num_shards_are_usage_errors(entries: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="--num_shards"):
         _plan.shard_counts(entries, ["train", "test"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "most"),
+    [
+        ({}, True),
+        ({"sample_size": 10}, True),  # the others are not read
+        ({"sample_size": 10, "duplicates": "drop"}, False),
+        ({"sample_size": 60, "duplicates": "drop"}, True),
+        ({"splits": ("train=40", "test=9")}, False),
+        ({"splits": ("train=40", "test=10")}, True),
+        ({"splits": ("train=5", "test=5"), "sample_size": 12}, True),
+        ({"splits": ("published",)}, True),
+    ],
+)
+def test_records_are_kept_where_half_of_what_is_read_is_stored(
+    changes: dict[str, Any], most: bool
+) -> None:
+    items = tuple(Item(f"cat.{n}.jpg", 0, "") for n in range(100))
+    listing = Listing(("cat",), items, {})
+    config = BuildConfig(source="", output_dir="", **changes)
+    assert _plan.stores_most(listing, config, NO_OTHERS) == most
 
 
 def test_a_failure_to_read_names_no_path() -> None:

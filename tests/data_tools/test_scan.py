@@ -1,4 +1,4 @@
-"""Pass 1 reads and looks once; a picture that ends the process which looks is rejected."""
+"""Pass 1 reads and decodes once; a picture that ends the process which decodes is rejected."""
 
 import csv
 import dataclasses
@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catdog import images
+from catdog.errors import InputError
 from data_tools import _scan, _similar, build_tfrecords
-from data_tools._scan import Memory, Picture, Pictures, Scan, scanned
+from data_tools._found import Memory, Picture, Pictures, Scan
+from data_tools._prepare import Preparation, Record
+from data_tools._scan import Reading, scanned
 from data_tools._workers import Limits, Workers, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Source, open_source
@@ -23,16 +27,29 @@ LIMITS = Limits(more_bytes=24 * 2**20)
 LARGE = "dog.7.jpg"
 REASON = "takes more memory than a picture may have"
 
+PREPARATION = Preparation(
+    class_names=("cat", "dog"), image_size=32, resize="squash", jpeg_quality=90,
+    max_pixels=50_000_000,
+)  # fmt: skip
+READING = Reading(PREPARATION)
+
 
 class Notes(Memory):
     """Remembers, and keeps what it is given to remember at a time."""
 
+    keeps = True
+
     def __init__(self) -> None:
+        self.records: list[tuple[str, str, Record]] = []
         self.noted: list[tuple[str, str, Scan]] = []
         self.new: list[tuple[str, str, Scan]] = []
 
     def scans(self) -> Iterator[tuple[str, str, Scan]]:
         return iter(self.noted)
+
+    def keep(self, item: Item, sha256: str, record: Record) -> int:
+        self.records.append((item.key, sha256, record))
+        return len(self.records) - 1
 
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
         self.new += scans
@@ -93,9 +110,14 @@ def same(one: _similar.Prints, other: _similar.Prints) -> bool:
 def test_each_picture_has_its_print_at_its_place_and_the_others_their_reasons(
     source: Source, items: list[Item], pool: Workers
 ) -> None:
-    pictures, rejects, prints = scanned(items, pool, Memory(), max_pixels=50_000_000)
-    wanted = {"dog.3.jpg": "empty file", LARGE: REASON, "dog.9.jpg": "cannot be read: damaged"}
-    assert {reject.key for reject in rejects} == set(wanted)
+    pictures, rejects, prints = scanned(items, pool, Memory(), READING)
+    wanted = {
+        "dog.3.jpg": "empty file",
+        "dog.5.jpg": "not a JPEG, PNG,",
+        LARGE: REASON,
+        "dog.9.jpg": "cannot be read: damaged",
+    }
+    assert [reject.key for reject in rejects] == sorted(wanted)
     for reject in rejects:
         assert reject.reason.startswith(wanted[reject.key])
     digests = {reject.key: reject.sha256 for reject in rejects}
@@ -105,45 +127,71 @@ def test_each_picture_has_its_print_at_its_place_and_the_others_their_reasons(
     assert prints is not None
     left = [item for item in items if item.key not in wanted]
     assert [picture.key for picture in pictures] == [item.key for item in left]
-    looks = [_similar.look(source.read(item.locator), max_pixels=10**6) for item in left]
-    assert looks.count(None) == 1
-    assert same(prints.take(range(len(left))), _similar.prints(looks))
+    squares = [
+        images.to_square(source.read(item.locator), image_size=32, small=16) for item in left
+    ]
+    looks = _similar.prints([_similar.look(square) for square in squares])
+    assert same(prints.take(range(len(left))), looks)
+
+
+def test_records_are_kept_where_they_are_asked_for(
+    source: Source, items: list[Item], pool: Workers
+) -> None:
+    notes = Notes()
+    pictures, _, prints = scanned(
+        items, pool, notes, Reading(PREPARATION, looks=False, records=True)
+    )
+    assert prints is None and len(pictures) == 12
+    by_key = {item.key: item for item in items}
+    for picture in pictures:
+        key, sha256, record = notes.records[picture.kept]
+        assert (key, sha256) == (picture.key, picture.sha256)
+        data = source.read(by_key[key].locator)
+        assert images.to_record(data, image_size=32, jpeg_quality=90).jpeg in record.framed
+        assert record.sums.pixels == 32 * 32
+    assert [scan.kept for _, _, scan in notes.new if not scan.reason] == [*range(12)]
+    pictures, _, _ = scanned(items, pool, Notes(), READING)
+    assert {picture.kept for picture in pictures} == {-1}
+
+
+def test_rejects_stop_the_scan_when_there_are_more_than_allowed(
+    items: list[Item], pool: Workers
+) -> None:
+    scanned(items, pool, Notes(), READING, max_rejects=4)
+    with pytest.raises(InputError, match=f"--max_rejects=3 pictures are rejected, '{LARGE}'"):
+        scanned(items, pool, Notes(), READING, max_rejects=3)
+    notes = Notes()
+    with pytest.raises(InputError, match=r"--max_rejects=0 .*, 'dog\.3\.jpg' for instance: empty"):
+        scanned(items, pool, notes, READING, max_rejects=0)
 
 
 def test_what_was_found_before_is_neither_read_nor_looked_at_again(
     items: list[Item], pool: Workers
 ) -> None:
     notes = Notes()
-    pictures, rejects, prints = scanned(items, pool, notes, max_pixels=50_000_000)
+    pictures, rejects, prints = scanned(items, pool, notes, READING)
     assert prints is not None
     notes.settle()
-    again = scanned(items, pool, notes, max_pixels=50_000_000)
+    again = scanned(items, pool, notes, READING)
     assert ([*again[0]], again[1]) == ([*pictures], rejects)
     assert again[2] is not None and same(again[2], prints)
     # What the next try may read is tried; what ends its process is not.
     assert [key for key, _, _ in notes.new] == ["dog.9.jpg"]
     # Half of the notes: those kept and those found anew make the same.
     notes.noted = notes.noted[::2]
-    half = scanned(items, pool, notes, max_pixels=50_000_000)
+    half = scanned(items, pool, notes, READING)
     assert ([*half[0]], half[1]) == ([*pictures], rejects)
     assert half[2] is not None and same(half[2], prints)
 
 
 def test_a_note_whose_stamp_is_another_does_not_count(items: list[Item], pool: Workers) -> None:
     notes = Notes()
-    first = scanned(items, pool, notes, max_pixels=50_000_000)
+    first = scanned(items, pool, notes, READING)
     stale = [(key, "another", Scan("0" * 64)) for key, _, _ in notes.new]
     notes.noted, notes.new = notes.new + stale, []
-    again = scanned(items, pool, notes, max_pixels=50_000_000)
+    again = scanned(items, pool, notes, READING)
     assert len(notes.new) == len(items)
     assert ([*again[0]], again[1]) == ([*first[0]], first[1])
-
-
-def test_without_a_look_nothing_is_decoded(items: list[Item], pool: Workers) -> None:
-    pictures, rejects, prints = scanned(items, pool, Memory(), max_pixels=0)
-    assert prints is None
-    assert LARGE in [picture.key for picture in pictures]
-    assert [reject.key for reject in rejects] == ["dog.3.jpg", "dog.9.jpg"]
 
 
 def test_a_picture_that_cannot_even_be_read_is_lost_once(
@@ -213,4 +261,4 @@ def test_a_picture_takes_a_fifth_of_itself_while_copies_are_looked_for() -> None
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(pictures) == count and kept / count < 50
+    assert len(pictures) == count and kept / count < 60

@@ -55,7 +55,7 @@ PAINTED = [_scenes.paint(3, label, number) for label in ("cat", "dog") for numbe
 
 
 def prints(pictures: list[bytes]) -> _similar.Prints:
-    return _similar.prints([_similar.look(data, max_pixels=10**7) for data in pictures])
+    return _similar.prints([_similar.look(images.to_square(data, small=16)) for data in pictures])
 
 
 def apart(made: _similar.Prints, first: int, second: int) -> tuple[float, bool]:
@@ -113,22 +113,32 @@ def test_every_drawn_picture_has_detail() -> None:
     assert _similar.has_detail(prints([encoded(image) for image in PAINTED]).luma).all()
 
 
-def test_what_cannot_be_decoded_is_not_looked_at() -> None:
-    good = encoded(PAINTED[0])
-    made = prints([b"<html>", good[: len(good) // 2], good])
-    assert made.pixels.tolist() == [0, 0, PAINTED[0].width * PAINTED[0].height]
-    assert not _similar.has_detail(made.luma[:2]).any()
-    assert _similar.look(good, max_pixels=100) is None
-    assert len(_similar.prints([]).pixels) == 0
-
-
-def test_a_thumbnail_is_the_picture_resized_from_any_format() -> None:
-    image = PAINTED[1].resize((331, 203)).filter(ImageFilter.GaussianBlur(3))  # 331 is no 8 n
+@pytest.mark.parametrize("stored", [16, 64, 256, 300])
+def test_a_look_is_the_picture_resized_from_any_format(stored: int) -> None:
+    image = PAINTED[1].resize((331, 203)).filter(ImageFilter.GaussianBlur(3))
     wanted = np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC)).astype(int)
     for data in (encoded(image, "PNG"), encoded(image, quality=95), turned(image)):
-        found = images.thumbnail(data, side=16, max_pixels=10**6)
-        assert found.source_pixels == 331 * 203
-        assert np.abs(found.pixels - wanted).mean() < 2
+        look = _similar.look(images.to_square(data, image_size=stored, small=16))
+        assert look.source_pixels == 331 * 203
+        found = np.frombuffer(look.pixels, np.uint8).reshape(16, 16, 3)
+        assert np.abs(found - wanted).mean() < 2
+    assert len(_similar.prints([]).pixels) == 0
+    with pytest.raises(ValueError, match="a small one of 16"):
+        _similar.look(images.to_square(encoded(image), small=8))
+
+
+@pytest.mark.parametrize("kind", ["70 %", "twice as large", "turned", "mirrored"])
+@pytest.mark.parametrize(("stored", "resize"), [(32, "squash"), (96, "crop"), (512, "squash")])
+def test_copies_are_near_in_squares_of_other_kinds(kind: str, stored: int, resize: str) -> None:
+    for image in PAINTED:
+        pair = [encoded(image), COPIES[kind](image)]
+        squares = [
+            images.to_square(data, image_size=stored, resize=resize, small=16) for data in pair
+        ]
+        made = _similar.prints([_similar.look(square) for square in squares])
+        distance, mirrored = apart(made, 0, 1)
+        assert distance <= _similar.NEAR
+        assert mirrored == ("mirrored" in kind)
 
 
 def test_the_hash_is_the_signs_of_the_cosine_transform() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from catdog.images import Thumbnail
 from data_tools import _scenes, _similar
 from data_tools._similar_groups import Group, find
 from data_tools.splits import Candidate
@@ -28,7 +27,8 @@ def noisy(square: NDArray[np.uint8], seed: int, levels: int = 3) -> NDArray[np.u
 
 
 def prints(pictures: list[NDArray[np.uint8]], pixels: list[int]) -> _similar.Prints:
-    return _similar.prints([Thumbnail(p, size) for p, size in zip(pictures, pixels, strict=True)])
+    sized = zip(pictures, pixels, strict=True)
+    return _similar.prints([_similar.Look(each.tobytes(), size) for each, size in sized])
 
 
 def candidates(count: int, labels: list[int] | None = None) -> list[Candidate]:
@@ -62,7 +62,7 @@ def test_copies_are_one_group_and_the_largest_comes_first() -> None:
 def test_equal_bytes_are_a_group_whatever_they_show() -> None:
     same = [Candidate(f"{number}.jpg", number, "ab" * 32) for number in range(2)]
     flat = [np.full((16, 16, 3), 7, np.uint8)] * 2
-    for made in (None, prints(flat, [9, 9]), _similar.prints([None, None])):
+    for made in (None, prints(flat, [9, 9]), _similar.blank(2)):
         (group,) = find(same, made)
         assert [member.kind for member in group.members] == ["first", "exact"]
         assert group.conflict

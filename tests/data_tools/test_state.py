@@ -13,7 +13,7 @@ from PIL import Image
 
 from catdog.errors import InputError, MismatchError
 from data_tools import _assemble, _similar, build_tfrecords
-from data_tools._scan import Scan
+from data_tools._found import Scan
 from data_tools._state import State
 from data_tools.config import BuildConfig
 from data_tools.sources._store import Store
@@ -21,6 +21,10 @@ from data_tools.sources._store import Store
 
 def picture(path: Path, shade: int) -> None:
     Image.new("RGB", (9, 9), (shade, shade, shade)).save(path, "PNG")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -103,7 +107,6 @@ def test_other_libraries_are_other_settings(
         (lambda folder: picture(folder / "cat.0.jpg", 200), r"1 changed, 'cat\.0\.jpg'"),
         (lambda folder: picture(folder / "cat.50.jpg", 200), r"1 new, 'cat\.50\.jpg'"),
         (lambda folder: (folder / "dog.1.jpg").unlink(), r"1 gone, 'dog\.1\.jpg'"),
-        (lambda folder: (folder / "notes").write_text("x"), "files that are passed over differ"),
     ],
 )
 def test_other_pictures_are_told(
@@ -113,6 +116,40 @@ def test_other_pictures_are_told(
     for _ in range(2):
         with pytest.raises(MismatchError, match=says):
             build_tfrecords.main(interrupted)
+
+
+def test_a_new_class_is_told_also_before_there_is_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bird/1.png", "bird/2.png", "cat/1.png", "cat/2.png"):
+        (tmp_path / "pictures" / name).parent.mkdir(exist_ok=True, parents=True)
+        picture(tmp_path / "pictures" / name, len(name))
+    config = BuildConfig(
+        source=str(tmp_path / "pictures"), output_dir=str(tmp_path / "data"), splits=("all_=1.0",)
+    )
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(State, "check_plan", _interrupt)
+        build_tfrecords.main(config)
+    (tmp_path / "pictures" / "ant").mkdir()
+    picture(tmp_path / "pictures" / "ant" / "1.png", 9)
+    # Every label is another one now, and the records that are kept hold the old ones.
+    with pytest.raises(
+        MismatchError, match=r'class_names: \["bird", "cat"\] then, \["ant", "bird"'
+    ):
+        build_tfrecords.main(config)
+
+
+def test_a_note_among_the_pictures_changes_nothing(
+    interrupted: BuildConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures" / "notes").write_text("x")
+    result = build_tfrecords.main(interrupted)
+    assert (result["kept"], result["passed_over"]) == (20, 1)
+    data = contents(tmp_path / "data")
+    (tmp_path / "pictures" / "notes").unlink()
+    (tmp_path / "data" / "rejects.csv").unlink()
+    assert build_tfrecords.main(interrupted)["kept"] == 20
+    assert contents(tmp_path / "data") == data
 
 
 def test_a_picture_is_read_again_when_its_stamp_or_its_place_changes(tmp_path: Path) -> None:
@@ -177,11 +214,59 @@ def test_pictures_read_before_are_not_read_again(
     assert lines and not added
 
 
-def test_what_cannot_be_gone_on_with_is_removed(config: BuildConfig, tmp_path: Path) -> None:
+def test_records_that_were_lost_are_made_again_and_no_others(
+    config: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time.sleep(2.1)  # files that have just changed are read again in any case
+    build_tfrecords.main(dataclasses.replace(config, output_dir=str(tmp_path / "whole")))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(State, "check_plan", _interrupt)
+        build_tfrecords.main(config)
+    records = tmp_path / ".data.partial" / "records"
+    size = records.stat().st_size
+    with records.open("r+b") as file:  # as after a power cut: the end never reached the disk
+        file.seek(size * 3 // 4)
+        file.write(bytes(size - size * 3 // 4))
+    kept: list[str] = []
+    real = State.keep
+    monkeypatch.setattr(
+        State, "keep", lambda self, item, *rest: kept.append(item.key) or real(self, item, *rest)
+    )
+    assert build_tfrecords.main(config)["kept"] == 20
+    assert 5 <= len(kept) <= 6
+    assert contents(tmp_path / "data") == contents(tmp_path / "whole")
+
+
+def _interrupt(*ignored: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_records_kept_from_pass_1_are_those_that_pass_2_would_make(
+    config: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_tfrecords.main(config)
+    monkeypatch.setattr(build_tfrecords._plan, "stores_most", lambda *ignored: False)
+    monkeypatch.delattr(State, "keep")
+    build_tfrecords.main(dataclasses.replace(config, output_dir=str(tmp_path / "again")))
+    assert contents(tmp_path / "data") == contents(tmp_path / "again")
+
+
+def test_of_a_build_that_fails_what_was_read_stays_and_its_plan_does_not(
+    config: BuildConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "pictures" / "cat.0.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError, match="--max_rejects=0"):
         build_tfrecords.main(dataclasses.replace(config, max_rejects=0))
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    work = tmp_path / ".data.partial"
+    assert f"what was read is kept in {work}; remove it" in capsys.readouterr().err
+    kept = {".lock", "settings.json", "scans.jsonl", "records"}
+    assert {path.name for path in work.iterdir()} == kept
+    # Where pictures go may be decided anew; what is found in them may not.
+    with pytest.raises(MismatchError, match="image_size: 16 then, 24 now"):
+        build_tfrecords.main(dataclasses.replace(config, image_size=24))
+    other = dataclasses.replace(config, seed=5, splits=("a=0.5", "b=0.5"), num_shards=("1",))
+    assert build_tfrecords.main(other)["splits"].keys() == {"a", "b"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pictures"]
 
 
 def test_an_output_inside_of_its_source_is_no_part_of_it(
@@ -200,6 +285,6 @@ def test_a_note_of_which_a_byte_was_lost_is_no_note(tmp_path: Path) -> None:
     path = tmp_path / "scans.jsonl"
     path.write_text(path.read_text().replace("ab", "xy", 1))
     with path.open("a") as file:
-        file.write("\n" + json.dumps(["5.jpg", "1", "ab", "", ""]))
-        file.write("\n" + json.dumps(["6.jpg", "1", "", "empty", ""]))
+        file.write("\n" + json.dumps(["5.jpg", "1", "ab", "", "", -1]))
+        file.write("\n" + json.dumps(["6.jpg", "1", "", "empty", "", -1]))
     assert [key for key, _, _ in state.scans()] == ["1.jpg", "2.jpg", "3.jpg", "6.jpg"]

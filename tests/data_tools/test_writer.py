@@ -1,5 +1,6 @@
 """A shard is the frames of its pictures in order, with exact sums, whole or absent."""
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -10,8 +11,8 @@ from PIL import Image
 
 from catdog import images, schema
 from catdog.errors import InputError, IntegrityError
-from data_tools import writer
-from data_tools._scan import Picture, Reject
+from data_tools import _prepare, writer
+from data_tools._found import Picture
 from data_tools.sources import Source, open_source
 
 
@@ -24,7 +25,6 @@ def png(seed: int) -> bytes:
 
 FILES = {
     "cat.0.jpg": png(0),
-    "cat.1.jpg": png(1)[:-400],
     "dog.0.jpg": png(2),
     "dog.1.jpg": png(3),
 }
@@ -39,7 +39,7 @@ def source(tmp_path: Path) -> Source:
     return open_source(str(folder), layout="kaggle")
 
 
-PREPARATION = writer.Preparation(
+PREPARATION = _prepare.Preparation(
     class_names=("cat", "dog"), image_size=16, resize="squash", jpeg_quality=90, max_pixels=1000
 )
 
@@ -55,13 +55,11 @@ def task(source: Source, path: Path) -> writer.ShardTask:
 
 
 def write(source: Source, made: writer.ShardTask) -> writer.WrittenShard:
-    prepared = (writer.prepare(PREPARATION, source, picture) for picture in made.pictures)
-    return writer.write_shard(made, prepared)
+    records = (writer.prepare(PREPARATION, source, picture) for picture in made.pictures)
+    return writer.write_shard(made, records)
 
 
-def test_a_shard_is_its_frames_in_order_and_rejects_are_told(
-    source: Source, tmp_path: Path
-) -> None:
+def test_a_shard_is_its_frames_in_order(source: Source, tmp_path: Path) -> None:
     path = tmp_path / "shard"
     written = write(source, task(source, path))
     frames = b""
@@ -83,11 +81,6 @@ def test_a_shard_is_its_frames_in_order_and_rejects_are_told(
     assert shard.sha256 == hashlib.sha256(frames).hexdigest()
     assert [picture.key for picture in written.pictures] == ["dog.1.jpg", "dog.0.jpg", "cat.0.jpg"]
     assert written.label_counts() == {1: 2, 0: 1}
-    (lost,) = written.rejects
-    assert isinstance(lost, Reject)
-    assert lost.key == "cat.1.jpg"
-    assert lost.reason.startswith("damaged PNG")
-    assert lost.sha256 == hashlib.sha256(FILES["cat.1.jpg"]).hexdigest()
 
 
 def test_the_sums_of_a_shard_are_those_of_its_resized_pixels(
@@ -105,7 +98,7 @@ def test_the_sums_of_a_shard_are_those_of_its_resized_pixels(
 
 def test_sums_are_exact_where_float32_is_not() -> None:
     pixels = np.full((1000, 1001, 3), 255, np.uint8)
-    sums = writer.pixel_sums(pixels)
+    sums = _prepare.pixel_sums(pixels)
     assert sums.products[0][1] == 1000 * 1001 * 255 * 255
     assert sums.sum == (1000 * 1001 * 255,) * 3
 
@@ -119,6 +112,17 @@ def test_a_source_that_changes_meanwhile_stops_the_build(source: Source, tmp_pat
     with pytest.raises(InputError, match="a moment ago and now cannot be read: No such file"):
         write(source, made)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_a_picture_that_can_be_decoded_no_more_stops_the_build(
+    source: Source, tmp_path: Path
+) -> None:
+    made = task(source, tmp_path / "shard")
+    tight = dataclasses.replace(PREPARATION, max_pixels=10)
+    with pytest.raises(InputError, match=r"'dog.1.jpg' could be decoded a moment ago and now 30 x"):
+        writer.prepare(tight, source, made.pictures[0])
+    with pytest.raises(InputError, match=r"'dog.1.jpg' .* and now ends the decoder .*; run again"):
+        writer.lost(made.pictures[0], "ends the decoder (Killed)")
 
 
 def test_a_disk_that_gives_other_bytes_back_is_no_shard(

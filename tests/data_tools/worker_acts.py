@@ -32,6 +32,13 @@ def act(_: Any, task: str) -> str:
     return f"did {task}"
 
 
+def _peak_mib() -> int:
+    # Not getrusage: its ru_maxrss begins with what the process had that started this one.
+    with open("/proc/self/status") as file:
+        lines = dict(line.split(":", 1) for line in file)
+    return int(lines["VmHWM"].split()[0]) // 1024
+
+
 def peak(source: Any, locator: str) -> tuple[str, int]:
     """The reason why the picture is rejected ("" when it is not), and the worker's peak MiB."""
     reason = ""
@@ -39,7 +46,16 @@ def peak(source: Any, locator: str) -> tuple[str, int]:
         images.to_record(source.read(locator))
     except images.RejectedPicture as error:
         reason = error.reason
-    # Not getrusage: its ru_maxrss begins with what the process had that started this one.
-    with open("/proc/self/status") as file:
-        lines = dict(line.split(":", 1) for line in file)
-    return reason, int(lines["VmHWM"].split()[0]) // 1024
+    return reason, _peak_mib()
+
+
+def peak_of_fast(source: Any, locator: str) -> tuple[str, int]:
+    """The decoder that was at work, and the worker's peak MiB."""
+    decoded = []
+    real = images._fast.decoded
+    images._fast.decoded = lambda *given: decoded.append(real(*given)) or decoded[-1]
+    try:
+        images.to_record(source.read(locator), decoder="fast")
+    finally:
+        images._fast.decoded = real
+    return "pillow" if decoded[0] is None else "fast", _peak_mib()

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,7 +173,31 @@ GIANTS: dict[str, Callable[[], bytes]] = {
     "PNG header": lambda: png_header(7000, 7000),
 }
 SOME = ("JPEG", "progressive JPEG", "PNG with alpha", "WebP", "high", "20000 x 1", "many zeros")
+# The largest that the decoder "fast" takes on at 256 pixels; more goes to Pillow.
+FAST: dict[str, Callable[[], bytes]] = {
+    "JPEG": lambda: flat("RGB", 5190, 5190, "JPEG"),
+    "all of the colour": lambda: flat("RGB", 5190, 5190, "JPEG", subsampling="4:4:4"),
+    "progressive JPEG": lambda: flat("RGB", 3990, 3990, "JPEG", progressive=True),
+}
 TOO_LARGE = {"high", "progressive JPEG", "progressive CMYK", "WebP", "TIFF"}
+
+
+def peak_of(data: bytes, folder: Path, act: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What the act finds in a picture that a worker gets twice, and the most MiB it had then."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "data_tools"))
+    acts = importlib.import_module("worker_acts")
+    with zipfile.ZipFile(folder / "pictures.zip", "w", zipfile.ZIP_STORED) as archive:
+        for name in ("cat.0.jpg", "dog.0.jpg"):
+            archive.writestr(name, data)
+    source = open_source(str(folder / "pictures.zip"), layout="kaggle")
+    locators = [item.locator for item in source.scan().items]
+    with workers(source, 1) as pool:  # twice: what the first one leaves behind counts, too
+        lost = pool.map(getattr(acts, act), locators, lost=lambda _, reason: (f"lost: {reason}", 0))
+        (found, _), (again, peak) = list(lost)
+    print(f"{act}: {peak} MiB, {found or 'kept'}")
+    assert found == again
+    assert 0 < peak <= 300
+    return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
@@ -180,18 +205,16 @@ TOO_LARGE = {"high", "progressive JPEG", "progressive CMYK", "WebP", "TIFF"}
 def test_a_worker_stays_below_300_mb(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "data_tools"))
-    acts = importlib.import_module("worker_acts")
-    with zipfile.ZipFile(tmp_path / "pictures.zip", "w", zipfile.ZIP_STORED) as archive:
-        for name in ("cat.0.jpg", "dog.0.jpg"):
-            archive.writestr(name, GIANTS[kind]())
-    source = open_source(str(tmp_path / "pictures.zip"), layout="kaggle")
-    locators = [item.locator for item in source.scan().items]
-    with workers(source, 1) as pool:  # twice: what the first one leaves behind counts, too
-        answers = pool.map(acts.peak, locators, lost=lambda _, reason: (f"lost: {reason}", 0))
-        (reason, _), (again, peak) = list(answers)
-    print(f"{kind}: {peak} MiB, {reason or 'kept'}")
-    assert reason == again
+    reason = peak_of(GIANTS[kind](), tmp_path, "peak", monkeypatch)
     assert not reason.startswith("lost")
     assert ("MiB to decode" in reason) == (kind in TOO_LARGE)
-    assert 0 < peak <= 300
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize("kind", FAST)
+def test_it_does_with_the_fast_decoder_too(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("simplejpeg")
+    pytest.importorskip("cykooz_resizer")
+    assert peak_of(FAST[kind](), tmp_path, "peak_of_fast", monkeypatch) == "fast"
