@@ -110,6 +110,7 @@ class State(Memory):
         self.keeps = keeps
         self._commits = work / "commits"
         self._plan = ""
+        self._held: list[tuple[str, str, Scan]] = []
         settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
         then = _read_json(work / "settings.json")
         if isinstance(then, dict):
@@ -189,7 +190,12 @@ class State(Memory):
         if self._spool:
             self._spool.flush()
         if (self.work / "plan.json").exists():
-            return  # that a picture differs from the plan can be told as long as this stays
+            # That a picture differs from the plan can be told as long as the notes are old.
+            self._held += scans
+        else:
+            self._note(scans)
+
+    def _note(self, scans: list[tuple[str, str, Scan]]) -> None:
         with (self.work / "scans.jsonl").open("a", encoding="ascii") as file:
             for key, stamp, scan in scans:
                 look = base64.b64encode(scan.print).decode()
@@ -207,7 +213,9 @@ class State(Memory):
         then = _read_json(self.work / "plan.json")
         if not isinstance(then, dict):
             files.write_json(self.work / "plan.json", {"sha256": self._plan})
-        elif then.get("sha256") != self._plan:
+        elif then.get("sha256") == self._plan:
+            self._note(self._held)
+        else:
             raise MismatchError(
                 f"an unfinished build of other pictures is in {self.work} "
                 f"({self._changes(plan)}); bring the source back, or remove that folder to begin "

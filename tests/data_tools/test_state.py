@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import time
 import zipfile
 from pathlib import Path
@@ -16,7 +15,6 @@ from data_tools import _assemble, _similar, build_tfrecords
 from data_tools._found import Scan
 from data_tools._state import State
 from data_tools.config import BuildConfig
-from data_tools.sources._store import Store
 
 
 def picture(path: Path, shade: int) -> None:
@@ -152,33 +150,6 @@ def test_a_note_among_the_pictures_changes_nothing(
     assert contents(tmp_path / "data") == data
 
 
-def test_a_picture_is_read_again_when_its_stamp_or_its_place_changes(tmp_path: Path) -> None:
-    path = tmp_path / "cat.0.jpg"
-    path.write_bytes(b"one")
-    store = Store(str(tmp_path))
-    assert store.stamp(path.name) == "", "it may change again within the tick of a clock"
-    os.utime(path, (1e9, 1e9))
-    assert store.stamp(path.name) == "", "its times can be set back, those of its inode cannot"
-    real = os.stat(path)
-    time.sleep(2.1)
-    stamp = store.stamp(path.name)
-    assert stamp.split()[:2] == ["3", str(real.st_mtime_ns)]
-    os.chmod(path, 0o600)
-    assert store.stamp(path.name) != stamp
-
-
-def test_a_zips_member_has_its_checksum_for_a_stamp(tmp_path: Path) -> None:
-    stamps = []
-    for number, content in enumerate((b"one", b"one", b"two")):
-        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
-            archive.writestr("cat.0.jpg", content)
-        store = Store(str(tmp_path / f"{number}.zip"))
-        (entry,), _ = store.entries()
-        stamps.append(store.stamp(entry.locator))
-        store.close()
-    assert stamps[0] == stamps[1] != stamps[2]
-
-
 def test_scans_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
     one, two = "ab" * 32, "cd" * 32
     state = State(tmp_path, {"seed": 0})
@@ -235,6 +206,19 @@ def test_records_that_were_lost_are_made_again_and_no_others(
     assert build_tfrecords.main(config)["kept"] == 20
     assert 5 <= len(kept) <= 6
     assert contents(tmp_path / "data") == contents(tmp_path / "whole")
+
+
+def test_what_is_read_again_after_the_plan_is_not_read_a_third_time(
+    interrupted: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (tmp_path / "pictures").iterdir():
+        path.chmod(0o600)  # another stamp
+    time.sleep(2.1)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(State, "finished", _interrupt)
+        build_tfrecords.main(interrupted)
+    monkeypatch.delattr(State, "keep")
+    assert build_tfrecords.main(interrupted)["kept"] == 20
 
 
 def _interrupt(*ignored: Any) -> None:

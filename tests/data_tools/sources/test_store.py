@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -176,3 +177,30 @@ def test_forked_processes_do_not_disturb_each_other(make_tree) -> None:
     # In a process of its own: to fork one that holds TensorFlow's threads is asking for trouble.
     path = make_tree({f"{n}.jpg": os.urandom(9000 + n) for n in range(10)})["zip"]
     assert subprocess.run([sys.executable, "-c", FORKED, path], check=False).returncode == 0
+
+
+def test_a_picture_is_read_again_when_its_stamp_or_its_place_changes(tmp_path: Path) -> None:
+    path = tmp_path / "cat.0.jpg"
+    path.write_bytes(b"one")
+    store = Store(str(tmp_path))
+    assert store.stamp(path.name) == "", "it may change again within the tick of a clock"
+    os.utime(path, (1e9, 1e9))
+    assert store.stamp(path.name) == "", "its times can be set back, those of its inode cannot"
+    real = os.stat(path)
+    time.sleep(2.1)
+    stamp = store.stamp(path.name)
+    assert stamp.split()[:2] == ["3", str(real.st_mtime_ns)]
+    os.chmod(path, 0o600)
+    assert store.stamp(path.name) != stamp
+
+
+def test_a_zips_member_has_its_checksum_for_a_stamp(tmp_path: Path) -> None:
+    stamps = []
+    for number, content in enumerate((b"one", b"one", b"two")):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr("cat.0.jpg", content)
+        store = Store(str(tmp_path / f"{number}.zip"))
+        (entry,), _ = store.entries()
+        stamps.append(store.stamp(entry.locator))
+        store.close()
+    assert stamps[0] == stamps[1] != stamps[2]
