@@ -49,6 +49,21 @@ def fan_in_normal(variance: float, seed: int) -> keras.initializers.Initializer:
     )
 
 
+class Centered(keras.initializers.Initializer):
+    """Initial values with the mean of each unit's own weights, over its inputs, taken out.
+
+    What a ReLU or a positive bias adds to all inputs alike then does not pass to the next layer.
+    """
+
+    def __init__(self, values: keras.initializers.Initializer) -> None:
+        self._values = values
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Values of `shape`, of which the last is the number of units, each unit's sum 0."""
+        drawn = self._values(shape, dtype=dtype)
+        return drawn - tf.reduce_mean(drawn, axis=list(range(len(shape) - 1)), keepdims=True)
+
+
 def conv_layer(
     name: str,
     filters: int,

@@ -27,9 +27,9 @@ class AlexNet(keras.Model):
         0 and 0.1 biases, and its slip: fc8 reads relu7, so that the second dropout is dead.
       paper: local response normalisation between ReLU and pooling of conv1 and conv2; conv2, conv4
         and conv5 in two groups; biases 1 in conv2, conv4, conv5, fc6 and fc7, 0 elsewhere; both
-        dropouts. Input, He's values and the zeros in fc8 are those of `fixed`: with the paper's
-        N(0, 0.01²) weights it did not leave chance. The biases make the units of a layer alike,
-        which wants a low rate: 0.001 or so.
+        dropouts. Input and the zeros in fc8 are those of `fixed`: with the paper's N(0, 0.01²)
+        weights it did not leave chance. The others are He's values, behind a ReLU less their mean
+        over the inputs of a unit, which are alike by the biases. Wants a low rate: 0.001 or so.
       modern: `fixed` with standardised filters in the convolutions and group normalisation after
         the poolings, where what it has to read is a quarter of what it is before them.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from catdog.errors import UsageError
 from catdog.models import _layers
 from catdog.models.alexnet import AlexNet
-from catdog.training import objective
+from catdog.training import anatomy, objective
 
 MEAN, STD = (124.0, 116.0, 106.0), (66.0, 65.0, 67.0)
 
@@ -168,7 +168,7 @@ def test_paper_has_the_parameters_of_its_layers() -> None:
     assert len(model.weights) == 16
 
 
-def test_paper_starts_from_biases_of_one_and_hes_values() -> None:
+def test_paper_starts_from_biases_of_one_and_hes_values_centered_behind_relus() -> None:
     model = _model("paper", width=0.25)
     layers = [getattr(model, f"conv{n}") for n in range(1, 6)]
     layers += [model.fc6, model.fc7, model.fc8]
@@ -177,6 +177,16 @@ def test_paper_starts_from_biases_of_one_and_hes_values() -> None:
         fan_in = np.prod(layer.kernel.shape[:-1])
         deviation = 0.0 if layer is model.fc8 else (2 / fan_in) ** 0.5
         assert layer.kernel.numpy().std() == pytest.approx(deviation, rel=0.05), layer.name
+        sums = layer.kernel.numpy().reshape(fan_in, -1).sum(axis=0)
+        assert (abs(sums).max() < 1e-3) == (layer is not model.conv1), layer.name
+
+
+def test_paper_passes_pictures_to_fc7(images: NDArray[np.uint8]) -> None:
+    # With He's values as they are, its biases of 1 leave 0.02 of fc7's mean square to them.
+    model = _model("paper", width=0.25)
+    batch = {"images": images, "targets": tf.one_hot([0, 1, 0], 2), "weights": tf.ones([3])}
+    facts = {layer.name: layer for layer in anatomy.diagnose(model, batch)}
+    assert facts["fc7"].differing > 0.1
 
 
 def _grouped_conv(x: Array, layer: Any) -> Array:

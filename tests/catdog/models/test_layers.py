@@ -110,6 +110,16 @@ def test_initial_values_have_the_spread_that_they_name() -> None:
     assert he.std() == pytest.approx(np.sqrt(2 / (3 * 3 * 50)), rel=0.01)
 
 
+@pytest.mark.parametrize("shape", [[5, 5, 16, 300], [400, 300]])
+def test_centered_values_of_a_unit_do_not_see_what_its_inputs_share(shape: list[int]) -> None:
+    drawn = _layers.fan_in_normal(2.0, seed=1)(shape).numpy()
+    centered = _layers.Centered(_layers.fan_in_normal(2.0, seed=1))(shape).numpy()
+    inputs = tuple(range(len(shape) - 1))
+    assert abs(drawn.sum(axis=inputs)).max() > 1.0
+    np.testing.assert_allclose(centered.sum(axis=inputs), 0.0, atol=1e-4)
+    np.testing.assert_allclose(centered, drawn - drawn.mean(axis=inputs), atol=1e-6)
+
+
 def test_layers_are_what_they_say() -> None:
     ones = tf.ones([1, 13, 13, 2])
     options: Any = {"initial_weights": _layers.normal(0.01, 0), "dtype": "float32"}
