@@ -82,7 +82,11 @@ def _known(
     """
     places = {item.key: place for place, item in enumerate(items)}
     known: dict[int, Scan] = {}
-    for key, stamp, scan in memory.scans():
+    # Reading the records of a large build again may take minutes.
+    before = cli.progress(
+        memory.scans(), total=len(items), what="looking at earlier work, pictures"
+    )
+    for key, stamp, scan in before:
         place = places.get(key, -1)
         if place < 0:
             continue

@@ -72,7 +72,10 @@ def test_what_no_picture_can_make_right_is_refused_before_any_is_read(
 
 
 def test_what_was_read_is_not_read_again_once_the_flag_is_mended(
-    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build: Build,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     time.sleep(2.1)  # files that have just changed are read again in any case
     for changes in ({"num_shards": ("19",)}, {"splits": ("a=18", "b=3")}):
@@ -80,7 +83,10 @@ def test_what_was_read_is_not_read_again_once_the_flag_is_mended(
             build(**changes)
         assert sorted(path.name for path in tmp_path.iterdir()) == [".data.partial", "pictures"]
     monkeypatch.delattr("data_tools._state.State.keep")
+    monkeypatch.setattr("catdog.cli.Meter.__init__.__kwdefaults__", {"every_seconds": 0, "done": 0})
+    capsys.readouterr()
     result = build(splits=("a=16", "b=4"), seed=1)
+    assert "looking at earlier work, pictures: 1 of 22 (" in capsys.readouterr().err
     assert result["splits"] == {"a": 16, "b": 4}
     data = contents(tmp_path / "data")
     shutil.rmtree(tmp_path / "data")
