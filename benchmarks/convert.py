@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from benchmarks import _table
 from benchmarks._convert_ways import SIDE, WAYS, pictures
 from catdog import cli, flags, images
 from catdog.errors import UsageError
@@ -112,28 +113,12 @@ def _likeness(source: str) -> dict[str, list[float]]:
 def _row(way: str, turns: list[Turn], first: list[Turn]) -> dict[str, Any]:
     """Medians over the rounds; a ratio is of two turns of the same round."""
     speeds = [turn.pictures / turn.seconds for turn in turns]
+    cpu = [1000 * turn.cpu / turn.pictures for turn in turns]
     ratios = [
         speed * other.seconds / other.pictures for speed, other in zip(speeds, first, strict=True)
     ]
-    return {
-        "way": way,
-        "pictures/s": round(statistics.median(speeds), 1),
-        "slowest": round(min(speeds), 1),
-        "fastest": round(max(speeds), 1),
-        "cpu s/1000": round(
-            statistics.median(1000 * turn.cpu / turn.pictures for turn in turns), 2
-        ),
-        "ratio": round(statistics.median(ratios), 2),
-        "process s": round(statistics.median(turn.process for turn in turns), 2),
-    }
-
-
-def _say_table(rows: list[dict[str, Any]]) -> None:
-    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *numbers in lines:
-        padded = [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
-        cli.say("  ".join([first.ljust(widths[0]), *padded]))
+    process = statistics.median(turn.process for turn in turns)
+    return {"way": way, **_table.medians(speeds, cpu, ratios), "process_seconds": round(process, 2)}
 
 
 def main(config: ConvertConfig) -> dict[str, Any]:
@@ -153,7 +138,7 @@ def main(config: ConvertConfig) -> dict[str, Any]:
             done.append(_turn(config, way, workers))
             cli.say(f"round {number + 1} of {config.rounds}: {way} {done[-1].seconds:.2f} s")
     rows = [_row(way, done, turns[config.ways[0]]) for way, done in turns.items()]
-    _say_table(rows)
+    _table.say(rows)
     result: dict[str, Any] = {"workers": workers, "ways": rows}
     if "build_fast" in turns:
         result["psnr"] = _likeness(config.source)

@@ -9,11 +9,11 @@ first model stay meaningful where the speeds do not.
 """
 
 import dataclasses
-import statistics
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks import _table
 from catdog import cli, flags
 from catdog.errors import UsageError
 from catdog.training.precision import PRECISIONS
@@ -129,27 +129,9 @@ def _random_batches(image_size: int, batch_size: int, strategy: Any) -> Any:
 def _row(entry: str, turns: Sequence[Turn], first: Sequence[Turn], pictures: int) -> dict[str, Any]:
     """Medians over the rounds; a ratio is of two turns of the same round."""
     speeds = [pictures / turn.wall for turn in turns]
+    cpu = [1000 * turn.cpu / pictures for turn in turns]
     ratios = [other.wall / turn.wall for turn, other in zip(turns, first, strict=True)]
-    return {
-        "model": entry,
-        "pictures_per_second": round(statistics.median(speeds), 2),
-        "slowest": round(min(speeds), 2),
-        "fastest": round(max(speeds), 2),
-        "cpu_seconds_per_1000": round(
-            statistics.median(1000 * turn.cpu / pictures for turn in turns), 2
-        ),
-        "ratio": round(statistics.median(ratios), 3),
-    }
-
-
-def _say_table(rows: Sequence[dict[str, Any]]) -> None:
-    heads = ("model", "pictures/s", "slowest", "fastest", "cpu s/1000", "ratio")
-    lines = [heads, *[tuple(str(value) for value in row.values()) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        first, *numbers = line
-        padded = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
-        cli.say("  ".join([first.ljust(widths[0]), *padded]))
+    return {"model": entry, **_table.medians(speeds, cpu, ratios)}
 
 
 def main(config: ModelSpeedConfig) -> dict[str, Any]:
@@ -175,7 +157,7 @@ def main(config: ModelSpeedConfig) -> dict[str, Any]:
     pictures = config.steps * config.batch_size
     first = turns[config.models[0]]
     rows = [_row(entry, own, first, pictures) for entry, own in turns.items()]
-    _say_table(rows)
+    _table.say(rows)
     return {"batch_size": config.batch_size, "width": config.width, "models": rows}
 
 
