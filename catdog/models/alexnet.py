@@ -29,7 +29,8 @@ class AlexNet(keras.Model):
         and conv5 in two groups; biases 1 in conv2, conv4, conv5, fc6 and fc7, 0 elsewhere; both
         dropouts. Input and the zeros in fc8 are those of `fixed`: with the paper's N(0, 0.01²)
         weights it did not leave chance. The others are He's values, behind a ReLU less their mean
-        over the inputs of a unit, which are alike by the biases. Wants a low rate: 0.001 or so.
+        over the inputs of a unit, which are alike by the biases. Wants a low rate
+        and a clipped gradient: 0.002 and 1 or so.
       modern: `fixed` with standardised filters in the convolutions and group normalisation after
         the poolings, where what it has to read is a quarter of what it is before them.
 
