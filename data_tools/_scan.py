@@ -82,7 +82,7 @@ def _known(
     """
     places = {item.key: place for place, item in enumerate(items)}
     known: dict[int, Scan] = {}
-    # Reading the records of a large build again may take minutes.
+    # Each of them is read again, records included.
     before = cli.progress(
         memory.scans(), total=len(items), what="looking at earlier work, pictures"
     )

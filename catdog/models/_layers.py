@@ -164,8 +164,8 @@ def local_response(inputs: Any) -> Any:
     """Local response normalisation, x / (2 + 1e-4 · Σ x²)^0.75; (B, H, W, C) -> (B, H, W, C).
 
     The sum goes over a channel and the two on either side of it. Constants and form: Krizhevsky,
-    Sutskever, Hinton, NIPS 2012. Computed in float32, as a product with a band matrix, by
-    kernels that exist for every device; TensorFlow's own operation has few.
+    Sutskever, Hinton, NIPS 2012. Computed in float32, as a product with a band matrix;
+    TensorFlow's own operation has a slower gradient (`paper` in docs/results.md).
     """
     shape, channels = tf.shape(inputs), inputs.shape[-1]
     near = 1e-4 * tf.linalg.band_part(tf.ones([channels, channels]), 2, 2)

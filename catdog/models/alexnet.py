@@ -28,9 +28,9 @@ class AlexNet(keras.Model):
       paper: local response normalisation between ReLU and pooling of conv1 and conv2; conv2, conv4
         and conv5 in two groups; biases 1 in conv2, conv4, conv5, fc6 and fc7, 0 elsewhere; both
         dropouts. Input and the zeros in fc8 are those of `fixed`: with the paper's N(0, 0.01²)
-        weights it did not leave chance. The others are He's values, behind a ReLU less their mean
-        over the inputs of a unit, which are alike by the biases. Wants a low rate
-        and a clipped gradient: 0.002 and 1 or so.
+        weights it did not leave chance. The others are He's values, behind a ReLU less the mean of
+        each unit's, so that the biases, which all its inputs share, do not drown the picture. It
+        wants a low rate and a clipped gradient: 0.002 and 1 or so.
       modern: `fixed` with standardised filters in the convolutions and group normalisation after
         the poolings, where what it has to read is a quarter of what it is before them.
 

@@ -182,7 +182,7 @@ def test_paper_starts_from_biases_of_one_and_hes_values_centered_behind_relus() 
 
 
 def test_paper_passes_pictures_to_fc7(images: NDArray[np.uint8]) -> None:
-    # With He's values as they are, its biases of 1 leave 0.02 of fc7's mean square to them.
+    # With He's values as they are it is 0.004.
     model = _model("paper", width=0.25)
     batch = {"images": images, "targets": tf.one_hot([0, 1, 0], 2), "weights": tf.ones([3])}
     facts = {layer.name: layer for layer in anatomy.diagnose(model, batch)}
