@@ -157,33 +157,17 @@ class Dropout(keras.layers.Layer):
         return inputs * kept * tf.cast(1.0 / (1.0 - self._rate), inputs.dtype)
 
 
-# Without this mark a tf.function would call what is inside of custom_gradient.
-@tf.autograph.experimental.do_not_convert
-@tf.custom_gradient
 def local_response(inputs: Any) -> Any:
     """Local response normalisation, x / (2 + 1e-4 · Σ x²)^0.75; (B, H, W, C) -> (B, H, W, C).
 
     The sum goes over a channel and the two on either side of it. Constants and form: Krizhevsky,
-    Sutskever, Hinton, NIPS 2012. Computed in float32, as a product with a band matrix;
-    TensorFlow's own operation has a slower gradient (`paper` in docs/results.md).
+    Sutskever, Hinton, NIPS 2012. TensorFlow has no kernel for bfloat16, and a GPU none but for
+    float32.
     """
-    shape, channels = tf.shape(inputs), inputs.shape[-1]
-    near = 1e-4 * tf.linalg.band_part(tf.ones([channels, channels]), 2, 2)
-
-    def over_near(values: Any) -> Any:
-        return tf.reshape(tf.reshape(values, [-1, channels]) @ near, shape)
-
-    x = tf.cast(inputs, tf.float32)
-    root = tf.math.rsqrt(2.0 + over_near(x * x))
-    scale = root * tf.sqrt(root)
-
-    def gradient(upstream: Any) -> Any:
-        down = tf.cast(upstream, tf.float32)
-        # scale' is -0.75 · scale · root² times that of the sum, 2 · 1e-4 · x of each that is near.
-        shared = over_near(down * x * scale * root * root)
-        return tf.cast(down * scale - 1.5 * x * shared, upstream.dtype)
-
-    return tf.cast(x * scale, inputs.dtype), gradient
+    responses = tf.nn.local_response_normalization(
+        tf.cast(inputs, tf.float32), depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75
+    )
+    return tf.cast(responses, inputs.dtype)
 
 
 class GroupedConv(keras.layers.Conv2D):

@@ -148,30 +148,6 @@ def test_local_response_is_the_papers_formula(dtype: str) -> None:
     np.testing.assert_allclose(tf.cast(found, tf.float64), expected, rtol=tolerance, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_gradient_of_local_response_is_that_of_tensorflows_operation(dtype: str) -> None:
-    rng = np.random.default_rng(0)
-    x, upstream = (tf.cast(rng.normal(scale=60, size=(2, 3, 4, 7)), dtype) for _ in range(2))
-
-    @tf.function
-    def gradient(respond: Any, x: Any, upstream: Any) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            responses = respond(x)
-        return tape.gradient(responses, x, upstream)
-
-    def tensorflows(x: Any) -> Any:
-        return tf.nn.local_response_normalization(
-            x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75
-        )
-
-    expected = gradient(tensorflows, tf.cast(x, tf.float32), tf.cast(upstream, tf.float32))
-    found = gradient(_layers.local_response, x, upstream)
-    assert found.dtype == dtype
-    tolerance = 1e-4 if dtype == "float32" else 2**-7
-    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, rtol=tolerance, atol=1e-4)
-
-
 def _grouped() -> tuple[Any, Any]:
     """A grouped layer of 5×5, with weights, and pictures for it."""
     layer = _layers.grouped_conv_layer(
