@@ -4,6 +4,7 @@ A way is a function of (source, folder, workers). It imports what it needs, then
 that writes the records into the folder and returns how many: only that one is timed.
 """
 
+import contextlib
 import io
 import multiprocessing
 import zipfile
@@ -13,23 +14,28 @@ from typing import Any
 
 from PIL import Image
 
+from catdog import images
+
 Work = Callable[[], int]
 
 SIDE, QUALITY = 256, 95
 
 
-def pictures(source: str) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of each .jpg, .jpeg and .png of a folder or zip, in the order of the names."""
+def pictures(source: str, first: int = 0, step: int = 1) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of each .jpg, .jpeg and .png of a folder or zip, in the order of the names.
+
+    Or of every `step`-th of them, from number `first` on.
+    """
     ends = (".jpg", ".jpeg", ".png")
     if Path(source).is_dir():
-        for path in sorted(Path(source).rglob("*")):
-            if path.suffix.lower() in ends:
-                yield str(path.relative_to(source)), path.read_bytes()
+        paths = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in ends)
+        for path in paths[first::step]:
+            yield str(path.relative_to(source)), path.read_bytes()
         return
     with zipfile.ZipFile(source) as archive:
-        for name in sorted(archive.namelist()):
-            if name.lower().endswith(ends):
-                yield name, archive.read(name)
+        names = sorted(name for name in archive.namelist() if name.lower().endswith(ends))
+        for name in names[first::step]:
+            yield name, archive.read(name)
 
 
 def _prepared(item: tuple[str, bytes]) -> tuple[str, bytes] | None:
@@ -159,11 +165,40 @@ def _build(decoder: str) -> Callable[[str, Path, int], Work]:
     return way
 
 
+def _share(task: tuple[str, str, int, int]) -> int:
+    """Makes a JPEG of each picture of a share, and forgets it; how many it could."""
+    source, decoder, first, step = task
+    count = 0
+    for _, data in pictures(source, first, step):
+        with contextlib.suppress(images.RejectedPicture):
+            images.to_record(data, image_size=SIDE, jpeg_quality=QUALITY, decoder=decoder)
+            count += 1
+    return count
+
+
+def _limit(decoder: str) -> Callable[[str, Path, int], Work]:
+    def way(source: str, folder: Path, workers: int) -> Work:
+        """What no build can pass: processes that are there already decode, resize and encode."""
+        images.check_decoder(decoder)
+        pool = multiprocessing.get_context("fork").Pool(workers)
+
+        def work() -> int:
+            with pool:
+                shares = [(source, decoder, first, workers) for first in range(workers)]
+                return sum(pool.map(_share, shares, chunksize=1))
+
+        return work
+
+    return way
+
+
 WAYS: dict[str, Callable[[str, Path, int], Work]] = {
     "script": script,
     "script_pool": script_pool,
     "build_pillow": _build("pillow"),
     "build_fast": _build("fast"),
+    "limit_pillow": _limit("pillow"),
+    "limit_fast": _limit("fast"),
     "tf_ops": tf_ops,
     "tfds_builder": tfds_builder,
 }
