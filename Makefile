@@ -46,9 +46,10 @@ demo: .venv
 	@echo "The learning curve: $(DEMO)/model/learning_curve.png; a few predictions:"
 	@head -n 5 $(DEMO)/predictions.csv
 
-# One file's tests stay on one worker: they share the models and data sets they made.
+# One file's tests stay on one worker: they share the models and data sets they made. A worker that
+# crashes ends the tests; with a new one in its place they may wait forever.
 test: .venv
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_FLAGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --max-worker-restart=0 $(TEST_FLAGS)
 
 # The same with a count of the lines that no test reaches, in all processes. Apart, because tracing
 # alone makes the import of TensorFlow, of which the tests have many, half as long again.
