@@ -21,12 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.repository
 
 # A test that mentions one of these needs TensorFlow, other processes or the real pictures: minutes,
-# for what its run on the source has shown. The rest shows that the wheel lacks no file, and that a
-# training works from it (test_damage_in_training.py).
-TOO_SLOW = re.compile(
-    r"tensorflow|keras|two_devices|subprocess|multiprocessing|real_data|experiment|parts|loop"
-    r"|catdog\.(augmentations|data|evaluators|models|optimizers|reports|training)"
-)
+# for what its run on the source has shown. The rest shows that the wheel lacks no file.
+TOO_SLOW = re.compile(r"tensorflow|keras|two_devices|subprocess|multiprocessing|real_data")
 
 
 def _project() -> dict[str, Any]:
@@ -98,7 +94,7 @@ def test_tests_pass_on_the_installed_wheel_from_a_temporary_folder(
         for path in sorted((tmp_path / "tests").rglob("*/test_*.py"))
         if not TOO_SLOW.search(path.read_text(encoding="utf-8"))
     ]
-    assert Path("tests/catdog/test_damage_in_training.py") in files
+    assert files
     flags = ["-q", "-p", "no:cacheprovider", "-m", "not repository and not faults"]
     said = _run(sys.executable, "-m", "pytest", *flags, *files, cwd=tmp_path, python_path=installed)
     assert re.search(r"^\d+ passed", said, flags=re.MULTILINE), said
