@@ -166,7 +166,7 @@ def _build(decoder: str) -> Callable[[str, Path, int], Work]:
 
 
 def _share(task: tuple[str, str, int, int]) -> int:
-    """Makes a JPEG of each picture of a share, and forgets it; how many it could."""
+    """Makes a JPEG of each picture of a share, as a build does, and forgets it; how many."""
     source, decoder, first, step = task
     count = 0
     for _, data in pictures(source, first, step):
@@ -176,9 +176,9 @@ def _share(task: tuple[str, str, int, int]) -> int:
     return count
 
 
-def _limit(decoder: str) -> Callable[[str, Path, int], Work]:
+def _bare(decoder: str) -> Callable[[str, Path, int], Work]:
     def way(source: str, folder: Path, workers: int) -> Work:
-        """What no build can pass: processes that are there already decode, resize and encode."""
+        """A build's conversion and nothing else of it: no start of processes, looks, sums or files."""
         images.check_decoder(decoder)
         pool = multiprocessing.get_context("fork").Pool(workers)
 
@@ -197,8 +197,8 @@ WAYS: dict[str, Callable[[str, Path, int], Work]] = {
     "script_pool": script_pool,
     "build_pillow": _build("pillow"),
     "build_fast": _build("fast"),
-    "limit_pillow": _limit("pillow"),
-    "limit_fast": _limit("fast"),
+    "bare_pillow": _bare("pillow"),
+    "bare_fast": _bare("fast"),
     "tf_ops": tf_ops,
     "tfds_builder": tfds_builder,
 }

@@ -16,7 +16,7 @@ def test_it_tells_ratios_and_how_alike_the_pictures_are(repository: Path, tmp_pa
     pictures = str(tmp_path / "pictures")
     sample.main(sample.Config(output_dir=pictures, pictures=24, broken=0))
     command = [sys.executable, "-m", "benchmarks.convert", f"--source={pictures}", "--rounds=1"]
-    ways = ["build_pillow", "build_fast", "limit_pillow", "limit_fast"]
+    ways = ["build_pillow", "build_fast", "bare_pillow", "bare_fast"]
     command += [f"--ways={','.join(ways)}"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
