@@ -105,8 +105,14 @@ def key_bytes(key: str) -> bytes:
     return key.encode("utf-8", "backslashreplace")
 
 
+# What `_varint` gives for the small numbers: a record has dozens of them.
+_ONE_DIGIT = tuple(bytes([value]) for value in range(0x80))
+
+
 def _varint(value: int) -> bytes:
     """`value` ≥ 0 in base 128, lowest digit first, as protocol buffers store integers."""
+    if value < 0x80:
+        return _ONE_DIGIT[value]
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)

@@ -65,6 +65,8 @@ class _Process:
     """A worker, the batches (number of the first task, tasks) it has, and those only it may do."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
+        self._source, self._limits = source, limits
+        self._knows_source = False
         self.connection, theirs = multiprocessing.Pipe()
         code = (
             f"import sys; sys.path[:] = {[os.path.abspath(path) for path in sys.path]!r}; "
@@ -85,14 +87,16 @@ class _Process:
         self.ready = False
         self.done = 0
         self.since = time.monotonic()
-        with contextlib.suppress(OSError):  # one that died at once is met when it is waited for
-            self.connection.send((source, limits.more_bytes, limits.cpu_seconds))
 
     def give(self, function: Callable[..., Any], first: int, tasks: list[Any]) -> None:
         if not self.batches:
             self.since = time.monotonic()
         self.batches.append((first, tasks))
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # one that died is met when it is waited for
+            if not self._knows_source:
+                limits = self._limits
+                self.connection.send((self._source, limits.more_bytes, limits.cpu_seconds))
+                self._knows_source = True
             self.connection.send((function, tasks))
 
     def end(self) -> int:
@@ -120,12 +124,17 @@ class Workers:
     """Runs functions of (source, task) in processes that never import TensorFlow."""
 
     def __init__(self, source: Source, count: int, limits: Limits | None = None) -> None:
-        """`count` processes, started when there is something to do."""
+        """`count` processes, started when there is something to do, or by `start`."""
         self.source = source
         self._count = count
         self._limits = limits or Limits()
         self._processes: list[_Process] = []
         self._guilty_on_end = self._false_starts = 0
+
+    def start(self) -> None:
+        """Starts all processes; while they import what they need, the source may be scanned."""
+        while len(self._processes) < self._count:
+            self._processes.append(_Process(self.source, self._limits))
 
     def map(
         self,

@@ -230,6 +230,7 @@ def main(config: BuildConfig) -> dict[str, Any]:
             source.leave_out(work)
             limits = Limits.of(config.image_size)
             with workers(source, config.workers or core_count(), limits) as pool:
+                pool.start()
                 return _made(folder, work, source, config, others, pool)
 
 

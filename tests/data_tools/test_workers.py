@@ -1,7 +1,9 @@
 """A task that ends its worker, or takes too much, costs itself alone; the order stays."""
 
+import contextlib
 import importlib
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,6 +74,22 @@ def test_any_number_of_workers_and_any_batch_give_the_same(source: Source, act: 
             results.append(list(pool.map(act, tasks, lost=lost, batch=batch)))
     assert results[0] == results[1] == results[2]
     assert sum(result.startswith("lost") for result in results[0]) == 2
+
+
+def test_workers_that_were_started_before_the_scan_know_what_it_found(
+    act: Act, tmp_path: Path
+) -> None:
+    folder = tmp_path / "nested"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "train.zip", "w") as archive:
+        for name in ("cat.0.jpg", "dog.0.jpg"):
+            archive.writestr(name, name * 100)
+    size = importlib.import_module("worker_acts").size
+    nested = open_source(str(folder), layout="kaggle")
+    with contextlib.closing(nested), workers(nested, 2) as pool:
+        pool.start()
+        locators = [item.locator for item in nested.scan().items]
+        assert list(pool.map(size, locators, lost=lost)) == [900, 900]
 
 
 @pytest.mark.faults

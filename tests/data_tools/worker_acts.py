@@ -32,6 +32,11 @@ def act(_: Any, task: str) -> str:
     return f"did {task}"
 
 
+def size(source: Any, locator: str) -> int:
+    """How many bytes the file has."""
+    return len(source.read(locator))
+
+
 def _peak_mib() -> int:
     # Not getrusage: its ru_maxrss begins with what the process had that started this one.
     with open("/proc/self/status") as file:
