@@ -178,7 +178,7 @@ def _share(task: tuple[str, str, int, int]) -> int:
 
 def _bare(decoder: str) -> Callable[[str, Path, int], Work]:
     def way(source: str, folder: Path, workers: int) -> Work:
-        """A build's conversion and nothing else of it: no start of processes, looks, sums or files."""
+        """A build's conversion alone: no start of processes, no looks, sums or files."""
         images.check_decoder(decoder)
         pool = multiprocessing.get_context("fork").Pool(workers)
 

@@ -26,6 +26,11 @@ class TrainConfig:
     augmentation_option: tuple[str, ...] = _option(
         (), "name.key=value for one of the augmentations, such as random_resized_crop.area_min=0.5"
     )
+    progressive_sizes: tuple[str, ...] = _option(
+        (),
+        "SIDE:EPOCHS,…, such as 131:20,163:10: sides of the pictures of the first epochs; the rest "
+        "has those of the model",
+    )
     optimizer: str = _option("momentum", "a file of catdog/optimizers")
     optimizer_option: tuple[str, ...] = _option((), "key=value, such as momentum=0.95")
     schedule: str = _option("cosine", "a file of catdog/schedules")
@@ -74,6 +79,9 @@ class TrainConfig:
     )
     reader_threads: int = _option(0, "pictures decoded at the same time; 0: automatic", lower=0)
     validation_views: str = _option("center", "views a picture in each epoch", choices=_VIEWS)
+    validate_every: int = _option(
+        1, "epochs between two validations; there is one after the last in any case", lower=1
+    )
     final_views: str = _option("ten", "views a picture in the last evaluation", choices=_VIEWS)
     eval_batch_size: int = _option(64, "examples a step in evaluation", lower=1)
     resume: str = _option(

@@ -3,13 +3,24 @@
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from catdog import __version__, files, flags, inquest, listeners, parts, resume, schema, warm_start
+from catdog import (
+    __version__,
+    feed,
+    files,
+    flags,
+    inquest,
+    listeners,
+    parts,
+    resume,
+    schema,
+    warm_start,
+)
 from catdog.config import TrainConfig
 from catdog.data import decoder, order, pipeline, views
 from catdog.errors import IntegrityError, UsageError
@@ -152,40 +163,6 @@ def _splits(config: TrainConfig) -> list[str]:
     return [name for name in (config.train_split, config.validation_split) if name]
 
 
-def _iterator_function(
-    config: TrainConfig, manifest: schema.Manifest, image_size: int, strategy: Any
-) -> Callable[[int], Iterator[Any]]:
-    """A function from a step of the run to the training batches from there on."""
-    slice_ = distribution.slice_of(strategy, config.batch_size)
-    augmentations = parts.make_augmentations(
-        config.augmentation,
-        config.augmentation_option,
-        image_size,
-        manifest.statistics(config.train_split),
-    )
-
-    def make_iterator(start_step: int) -> Iterator[Any]:
-        return distribution.distributed_iterator(
-            strategy,
-            lambda: pipeline.train_dataset(
-                Path(config.data_dir),
-                manifest,
-                config.train_split,
-                slice_=slice_,
-                augmentations=augmentations,
-                seed=config.seed,
-                epochs=config.epochs,
-                start_step=start_step,
-                window_bytes=config.shuffle_window_mb << 20,
-                reader_threads=config.reader_threads,
-                # Who allows bad records has a shard that is not what was built.
-                check_contents=not config.max_bad_records,
-            ),
-        )
-
-    return make_iterator
-
-
 def _make_schedule(config: TrainConfig, extent: Extent) -> Schedule:
     schedule = parts.make_schedule(
         config.schedule,
@@ -198,6 +175,11 @@ def _make_schedule(config: TrainConfig, extent: Extent) -> Schedule:
         raise UsageError(
             f"--schedule={config.schedule} follows the validation score, there is no "
             "--validation_split; name one or choose another schedule"
+        )
+    if schedule.follows_score and config.validate_every > 1:
+        raise UsageError(
+            f"--schedule={config.schedule} follows the validation score of every epoch, received "
+            f"--validate_every={config.validate_every}"
         )
     return schedule
 
@@ -221,13 +203,15 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
     about = _about(config, manifest, strategy)
     model, steps = _make_steps(config, about, manifest, strategy)
     parts.check_image_size(model, manifest)
-    make_iterator = _iterator_function(config, manifest, model.image_size, strategy)
+    batches = feed.feed(config, manifest, model, strategy, extent)
     evaluate = _evaluate_function(config, manifest, model, strategy)
     start = resume.start(Path(config.model_dir), about, steps.variables, extent)
 
     training = Loop(
         steps=steps,
-        make_iterator=make_iterator,
+        make_iterator=batches.make_iterator,
+        new_stages=batches.new_stages,
+        is_validated=_is_validated_function(config, extent),
         validate=_validate_function(config, evaluate),
         evaluator=evaluator,
         score_name=config.evaluator,
@@ -265,6 +249,16 @@ def _validate_function(config: TrainConfig, evaluate: Evaluate) -> Validate:
         return {name: score for name, score in found.items() if isinstance(score, float)}
 
     return validate
+
+
+def _is_validated_function(config: TrainConfig, extent: Extent) -> Callable[[int], bool]:
+    """Whether a validation follows an epoch; where there never is one, each counts as judged."""
+    every = config.validate_every if config.validation_split else 1
+
+    def is_validated(epoch: int) -> bool:
+        return (epoch + 1) % every == 0 or epoch + 1 >= extent.epochs
+
+    return is_validated
 
 
 def _extent(config: TrainConfig, manifest: schema.Manifest) -> Extent:

@@ -62,6 +62,12 @@ MISTAKES: dict[str, Mistake] = {
     "unknown split": (TRAIN, TO_TRAIN + " --validation_split=test", 2, "with --validation_split= "),
     "no split to train on": (TRAIN, TO_TRAIN + " --train_split=all", 2, "train, validation"),
     "unknown device": (TRAIN, TO_TRAIN + " --devices=GPU:7", 2, "--devices takes CPU:0"),
+    "sizes of no stage": (TRAIN, TO_TRAIN + " --progressive_sizes=131", 2, "SIDE:EPOCHS"),
+    "size too small": (TRAIN, TO_TRAIN + " --progressive_sizes=32:1", 2, "choose larger ones"),
+    "no epoch left": (TRAIN, TO_TRAIN + " --progressive_sizes=99:16", 2, "leave at least one"),
+    "plateau of some epochs": (
+        TRAIN, TO_TRAIN + " --schedule=plateau --validate_every=2", 2, "of every epoch",
+    ),
     "shard cut": (TRAIN, "--data_dir={cut} --model_dir={new}", 4, "rebuild it"),
     "shard missing": (TRAIN, "--data_dir={lost} --model_dir={new}", 4, "is missing"),
     "resume with other flags": (

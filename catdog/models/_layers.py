@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 
 def layer_seeds(seed: int) -> Iterator[int]:
@@ -120,6 +122,24 @@ def mean_over_places(inputs: Any) -> Any:
     """The mean of each channel, summed in float32; (B, H, W, C) -> (B, C)."""
     means = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=(1, 2))
     return tf.cast(means, inputs.dtype)
+
+
+def _places(size: int, count: int) -> NDArray[np.float32]:
+    """[count, size]: what each of `count` places takes from `size` old ones, linearly."""
+    middles = np.clip((np.arange(count) + 0.5) * size / count - 0.5, 0, size - 1)
+    distances = np.abs(middles[:, None] - np.arange(size))
+    return np.maximum(1 - distances, 0).astype(np.float32)
+
+
+def stretched(inputs: Any, size: int) -> Any:
+    """Maps of `size` places a side, bilinear; (B, H, W, C) -> (B, size, size, C).
+
+    Where that is their size already they come out as they are. Two products with constants, which
+    unlike TensorFlow's resizing have a gradient for every type, the same on each run, and for XLA.
+    """
+    _, height, width, _ = inputs.shape
+    rows, columns = (tf.constant(_places(n, size), inputs.dtype) for n in (height, width))
+    return tf.einsum("ih,bhwc,jw->bijc", rows, inputs, columns)
 
 
 def max_pool(name: str, *, dtype: Any) -> keras.layers.MaxPooling2D:

@@ -16,6 +16,9 @@ from catdog.errors import UsageError
 from catdog.models import _layers
 from catdog.models._alexnet_variants import VARIANTS
 
+# Places a side behind the last pooling, of pictures of 227 pixels: fc6 has weights for each.
+_PLACES = 6
+
 
 class AlexNet(keras.Model):
     """AlexNet from uint8 images to float32 logits.
@@ -104,6 +107,9 @@ class AlexNet(keras.Model):
     def call(self, images: Any, seed: Any = None) -> Any:
         """float32 logits [B, C] from uint8 images [B, 227, 227, 3].
 
+        Images of another size, from 67 pixels up, are taken too: their last maps are stretched to
+        6×6, bilinearly.
+
         Args:
           images: pictures as decoded, 0…255.
           seed: int64 [4] while training, for the dropouts; None for prediction.
@@ -117,6 +123,8 @@ class AlexNet(keras.Model):
         x = self.conv4(x)  # (B, 13, 13, 384) -> (B, 13, 13, 384)
         x = self.conv5(x)  # (B, 13, 13, 384) -> (B, 13, 13, 256)
         x = self.norm5(self.pool5(x))  # (B, 13, 13, 256) -> (B, 6, 6, 256)
+        if x.shape[1] != _PLACES:  # of pictures of another size
+            x = _layers.stretched(x, _PLACES)  # (B, h, h, 256) -> (B, 6, 6, 256)
         x = self.flatten(x)  # (B, 6, 6, 256) -> (B, 9216)
         x = self.dropout6(self.fc6(x), seed=seed)  # (B, 9216) -> (B, 4096)
         second_seed = seed if self._second_dropout_alive else None

@@ -31,11 +31,11 @@ def _draw(figure: Any, history: Sequence[dict[str, Any]], score_name: str) -> No
     top, middle, bottom = figure.subplots(
         3, 1, sharex=True, gridspec_kw={"height_ratios": [3, 3, 1.2]}
     )
-    epochs = [record["epoch"] for record in history]
 
     def line(axes: Any, key: str, color: str, label: str) -> None:
-        if key in history[-1]:
-            values = [record[key] for record in history]
+        told = [record for record in history if key in record]
+        if told:
+            epochs, values = ([record[name] for record in told] for name in ("epoch", key))
             axes.plot(epochs, values, color=color, label=label, marker=".", markersize=4)
 
     line(top, "train_accuracy", _TRAIN, "train (augmented, dropout on)")

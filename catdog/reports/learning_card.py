@@ -70,7 +70,8 @@ def _table(history: Sequence[dict[str, Any]], *, compare: bool) -> list[str]:
 
 
 def _best_line(history: Sequence[dict[str, Any]]) -> str:
-    best = max(history, key=lambda record: float(record[milestones.SCORE]))
+    validated = [record for record in history if milestones.SCORE in record]
+    best = max(validated, key=lambda record: float(record[milestones.SCORE]))
     pictures = sum(record["examples"] for record in history)
     seconds = sum(record["seconds"] + record.get("validation_seconds", 0.0) for record in history)
     epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
@@ -89,8 +90,12 @@ def _plot(axes: Any, history: Sequence[dict[str, Any]]) -> None:
         seen = [e * milestones.PUBLISHED_EPOCH_PICTURES for e in range(1, len(scores) + 1)]
         axes.plot(seen, scores, color=color, linewidth=1, label=name)
     seen = list(itertools.accumulate(record["examples"] for record in history))
-    ours = [record[milestones.SCORE] for record in history]
-    axes.plot(seen, ours, color=_OURS, marker=".", label="this run")
+    ours = [
+        (pictures, record[milestones.SCORE])
+        for pictures, record in zip(seen, history, strict=True)
+        if milestones.SCORE in record
+    ]
+    axes.plot(*zip(*ours, strict=True), color=_OURS, marker=".", label="this run")
     for target in milestones.TARGETS:
         axes.axhline(target, color=_TARGET, linestyle=":", linewidth=0.8)
 
@@ -120,7 +125,7 @@ def write_card(model_dir: Path, history: Sequence[dict[str, Any]], *, compare: b
 
     Args:
       model_dir: folder of the run.
-      history: the records of all epochs, each with a validation accuracy.
+      history: the records of all epochs, at least one with a validation accuracy.
       compare: the data set is that of the published runs.
     """
     text = ["# How fast it learned", "", _best_line(history), "", *_table(history, compare=compare)]

@@ -84,9 +84,9 @@ class Journal:
         return path
 
     def write_epochs(self, records: Sequence[Record]) -> None:
-        """Replaces summary.csv: a header and a row for each epoch."""
-        header = list(records[0])
-        rows = [[_short(record[name]) for name in header] for record in records]
+        """Replaces summary.csv: a header and a row for each epoch; what one has not is empty."""
+        header = max(map(list, records), key=len)
+        rows = [[_short(record.get(name)) for name in header] for record in records]
         files.write_whole(self._summary, files.csv_text(header, rows))
 
 

@@ -66,7 +66,7 @@ class Loop:
 
     Attributes:
       steps: takes training steps.
-      make_iterator: batches from a given step of the run on.
+      make_iterator: batches from a given step of the run on, to the next of `new_stages` at least.
       validate: the scores after an epoch, {name: score}, or {} without validation data; the
         evaluator's own stands under `score_name`. It calls what it is given now and then.
       evaluator: which scores are better.
@@ -76,6 +76,9 @@ class Loop:
       about: what every checkpoint carries beside the progress.
       extent: how long the run is.
       steps_per_call: steps between two returns to Python, at most.
+      new_stages: the epochs, from 0, that another iterator is made for.
+      is_validated: whether there is a validation after this epoch, from 0; there must be one after
+        the last, or after none.
     """
 
     steps: TrainSteps
@@ -90,6 +93,8 @@ class Loop:
     steps_per_call: int
     listeners: Listeners
     rules: SaveRules = SaveRules()
+    new_stages: frozenset[int] = frozenset()
+    is_validated: Callable[[int], bool] = lambda epoch: True
     signals: Signals = dataclasses.field(default_factory=Signals)
 
     def __post_init__(self) -> None:
@@ -129,6 +134,8 @@ class Loop:
                 while progress.step < self.extent.total_steps or progress.sums.steps:
                     self._train_epoch(progress, iterator, check)
                     self._end_epoch(progress, check)
+                    if progress.epoch in self.new_stages:
+                        iterator = self.make_iterator(progress.step)
             except KeyboardInterrupt:
                 self._save_last(progress)
                 self._saver.wait()  # what is not on the disk is not saved, and no reason to go
@@ -203,8 +210,10 @@ class Loop:
             check()
             self._saver.check()
 
-        with self.steps.averaged():
-            scores = self.validate(between_batches)
+        scores = {}
+        if is_due := self.is_validated(progress.epoch):
+            with self.steps.averaged():
+                scores = self.validate(between_batches)
         record |= {f"validation_{name}": score for name, score in scores.items()}
         record["validation_seconds"] = round(time.monotonic() - started, 2)
         score = scores.get(self.score_name)
@@ -214,7 +223,7 @@ class Loop:
                 "they have every class?); choose another evaluator or split"
             )
         best = self.evaluator.worst_score if progress.best_score is None else progress.best_score
-        improved = score is None or self.evaluator.is_better(score, best)
+        improved = is_due and (score is None or self.evaluator.is_better(score, best))
         self.schedule.end_epoch(improved=improved)
         # The first epoch is the best so far even where its score does not beat the worst one.
         is_best = improved or progress.best_epoch == 0

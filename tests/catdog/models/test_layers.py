@@ -200,3 +200,15 @@ def test_a_channel_of_one_colour_is_not_divided_by_nothing() -> None:
     scaled = _layers.scaled(images, [0.0, 60.0, 0.0], scale, "bfloat16")
     assert scaled.dtype == tf.bfloat16
     np.testing.assert_array_equal(tf.cast(scaled, tf.float32), [[[[0.0, 1.0, 2.0]]]])
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5])
+def test_stretched_maps_are_those_of_tensorflows_bilinear_resizing(size: int) -> None:
+    maps = np.random.default_rng(size).normal(size=(2, size, size, 5)).astype(np.float32)
+    wanted = tf.image.resize(maps, [6, 6], method="bilinear")
+    np.testing.assert_allclose(_layers.stretched(tf.constant(maps), 6), wanted, atol=1e-6)
+
+
+def test_maps_of_the_right_size_are_not_changed() -> None:
+    maps = tf.constant(np.random.default_rng(0).normal(size=(2, 6, 6, 5)), tf.float32)
+    np.testing.assert_array_equal(_layers.stretched(maps, 6), maps)

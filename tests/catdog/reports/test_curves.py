@@ -57,6 +57,17 @@ def test_the_files_are_a_png_of_1200_pixels_and_an_svg(tmp_path: Path) -> None:
     assert b"<dc:date>" not in (tmp_path / "learning_curve.svg").read_bytes()
 
 
+def test_scores_are_drawn_where_some_epochs_have_none(tmp_path: Path) -> None:
+    history = _history(9)
+    for record in history[::2]:
+        del record["validation_accuracy"], record["validation_log_loss"]
+    for name, drawn in (("some", history), ("none", _history(9, validated=False))):
+        (tmp_path / name).mkdir()
+        curves.write_learning_curve(tmp_path / name, drawn, score_name="accuracy")
+    svg = "learning_curve.svg"
+    assert (tmp_path / "some" / svg).read_bytes() != (tmp_path / "none" / svg).read_bytes()
+
+
 def test_another_epoch_gives_another_picture(tmp_path: Path) -> None:
     curves.write_learning_curve(tmp_path, _history(8), score_name="accuracy")
     before = (tmp_path / "learning_curve.png").read_bytes()

@@ -62,6 +62,17 @@ def test_a_run_tells_what_it_passed_and_what_comes_next() -> None:
     assert len(learning_card.lines(_history(0.99), compare=True)) == 3
 
 
+def test_epochs_without_a_validation_count_as_seen(tmp_path: Path) -> None:
+    history = _history(0.1, 0.95, 0.1)
+    for record in (history[0], history[2]):
+        del record["validation_accuracy"]
+    learning_card.write_card(tmp_path, history, compare=True)
+    rows = _rows(tmp_path)
+    assert rows[2][:4] == ["0.80", "2", "20,000", "2 h 0 min"]
+    text = (tmp_path / "learning_card.md").read_text(encoding="utf-8")
+    assert "3 epochs, 30,000 pictures" in text and "0.9500, in epoch 2" in text
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [

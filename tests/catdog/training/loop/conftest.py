@@ -89,6 +89,8 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
         total_steps: int = EPOCHS * STEPS,
         every_steps: int = 0,
         at_validation: Callable[[Callable[[], None]], None] = lambda check: None,
+        at_iterator: Callable[[int], Any] = lambda step: None,
+        of_loop: dict[str, Any] | None = None,
         **settings: Any,
     ) -> tuple[Progress, dict[str, Any]]:
         tiny = make_tiny(longest_call=per_call, **settings)
@@ -103,7 +105,7 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
 
         loop = Loop(
             steps=tiny.steps,
-            make_iterator=lambda step: tiny.iterator(examples, step),
+            make_iterator=lambda step: at_iterator(step) or tiny.iterator(examples, step),
             validate=validate,
             **JUDGED,
             schedule=_schedule(),
@@ -113,6 +115,7 @@ def start(make_tiny: Any, tiny_examples: Any) -> Start:
             steps_per_call=per_call,
             listeners=_listeners(journal, at_step, at_epoch),
             rules=SaveRules(every_steps=every_steps),
+            **(of_loop or {}),
         )
         with loop.signals:
             return loop.train(progress, losses), tiny.values()

@@ -85,6 +85,37 @@ def test_without_validation_the_newest_epoch_is_the_best(start: Any, tmp_path: P
     assert checkpoints.find(tmp_path, "best").name == "best-000004"
 
 
+def test_an_epoch_that_is_not_validated_is_never_the_best(start: Any, tmp_path: Path) -> None:
+    every_second: dict[str, Any] = {"is_validated": lambda epoch: epoch % 2 == 1}
+    progress, _ = start(tmp_path, scores=(0.8, 0.7), of_loop=every_second)
+    scores = [record.get("validation_accuracy") for record in progress.history]
+    assert scores == [None, 0.8, None, 0.7]
+    assert (progress.best_epoch, progress.best_score) == (2, 0.8)
+    # Until there is a score the first epoch stands in for the best.
+    assert [record["is_best"] for record in progress.history] == [True, True, False, False]
+    rows = [line.split(",") for line in _lines(tmp_path / "summary.csv")]
+    place = rows[0].index("validation_accuracy")
+    assert [row[place] for row in rows[1:]] == ["", "0.8", "", "0.7"]
+
+
+def test_a_new_stage_gets_batches_of_its_own(
+    start: Any, tmp_path: Path, killer: Any, stopped: Any, same_end: Any
+) -> None:
+    staged = {"new_stages": frozenset({1, 3})}
+    folders = tmp_path / "one", tmp_path / "other"
+    asked: list[int] = []
+    for folder in folders:
+        folder.mkdir()
+    whole = start(folders[0], at_iterator=asked.append, of_loop=staged)
+    assert asked == [0, STEPS, 3 * STEPS]
+    asked.clear()
+    with pytest.raises(stopped):
+        start(folders[1], at_epoch=killer(3), at_iterator=asked.append, of_loop=staged)
+    resumed = start(folders[1], at_iterator=asked.append, of_loop=staged)
+    assert asked == [0, STEPS, 3 * STEPS]
+    same_end(whole, resumed, folders)
+
+
 def test_a_run_of_fewer_steps_ends_inside_an_epoch_and_is_done_when_resumed(
     start: Any, tmp_path: Path
 ) -> None:
