@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from absl import flags as absl_flags
 
 from catdog import flags, parts, schema
 from catdog.config import TrainConfig
+from catdog.data.stages import stages
 
 RECIPES = sorted(Path(__file__).resolve().parent.parent.glob("recipes/*.flags"))
 
@@ -39,6 +41,8 @@ def test_the_parts_of_a_recipe_can_be_made(recipe: Path) -> None:
     assert [type(part).__module__.rpartition(".")[2] for part in augmentations] == [
         *config.augmentation
     ]
+    for stage in stages(config.progressive_sizes, image_size=227, epochs=config.epochs):
+        assert model(tf.zeros([1, stage.image_size, stage.image_size, 3], tf.uint8)).shape == (1, 2)
     parts.make_optimizer(config.optimizer, config.optimizer_option)
     parts.make_evaluator(config.evaluator, config.evaluator_option)
     schedule = parts.make_schedule(

@@ -134,8 +134,8 @@ def _places(size: int, count: int) -> NDArray[np.float32]:
 def stretched(inputs: Any, size: int) -> Any:
     """Maps of `size` places a side, bilinear; (B, H, W, C) -> (B, size, size, C).
 
-    Where that is their size already they come out as they are. Two products with constants, which
-    unlike TensorFlow's resizing have a gradient for every type, the same on each run, and for XLA.
+    Where that is their size already they come out as they are. Two products with constants, in the
+    type of the maps, so that it runs and has its gradient wherever a product has.
     """
     _, height, width, _ = inputs.shape
     rows, columns = (tf.constant(_places(n, size), inputs.dtype) for n in (height, width))
