@@ -202,6 +202,15 @@ def test_a_channel_of_one_colour_is_not_divided_by_nothing() -> None:
     np.testing.assert_array_equal(tf.cast(scaled, tf.float32), [[[[0.0, 1.0, 2.0]]]])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_scaled_pictures_are_those_of_the_formula_bit_for_bit(dtype: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3)).astype(np.uint8)
+    mean, scale = np.float32([124.3, 116.7, 106.1]), np.float32([66.1, 65.2, 67.4])
+    found = _layers.scaled(tf.constant(images), mean.tolist(), scale.tolist(), dtype)
+    wanted = tf.cast((images.astype(np.float32) - mean) / scale, dtype)
+    np.testing.assert_array_equal(tf.cast(found, tf.float32), tf.cast(wanted, tf.float32))
+
+
 @pytest.mark.parametrize("size", [1, 3, 4, 5])
 def test_stretched_maps_are_those_of_tensorflows_bilinear_resizing(size: int) -> None:
     maps = np.random.default_rng(size).normal(size=(2, size, size, 5)).astype(np.float32)
