@@ -31,7 +31,8 @@ def scaled(images: Any, mean: Sequence[float], scale: Sequence[float], dtype: st
     """
     _, height, width, channels = images.shape
     rows = tf.cast(tf.reshape(images, [-1, height, width * channels]), tf.float32)
-    across = (rows - np.tile(np.float32(mean), width)) / np.tile(np.float32(scale), width)
+    means, scales = (np.tile(np.asarray(each, np.float32), width) for each in (mean, scale))
+    across = (rows - means) / scales
     return tf.cast(tf.reshape(across, [-1, height, width, channels]), dtype)
 
 
