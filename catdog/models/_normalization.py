@@ -96,7 +96,12 @@ class StandardizedConv(keras.layers.Layer):
         """(B, H, W, C) -> (B, H', W', filters)."""
         kernel = standardized(tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.gain))
         kernel = tf.cast(kernel, inputs.dtype)
-        outputs = tf.nn.conv2d(inputs, kernel, self._strides, self._padding)
+        strides = self._strides
+        if self._kernel_size == 1 and strides > 1:
+            # The same places. In the filters' gradient of such a convolution oneDNN, as TensorFlow
+            # 2.21 has it, writes beyond its buffer on AVX-512 unless channels are multiples of 16.
+            inputs, strides = inputs[:, ::strides, ::strides], 1
+        outputs = tf.nn.conv2d(inputs, kernel, strides, self._padding)
         if self._initial_bias is not None:
             outputs = tf.nn.bias_add(outputs, tf.cast(self.bias, outputs.dtype))
         return self._activation(outputs)

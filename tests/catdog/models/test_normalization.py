@@ -160,3 +160,14 @@ def test_bfloat16_convolutions_standardise_in_float32() -> None:
     found = layer(tf.cast(x, tf.bfloat16))
     assert (found.dtype, layer.kernel.dtype) == (tf.bfloat16, "float32")
     np.testing.assert_allclose(tf.cast(found, tf.float32), wide(x), rtol=0.02, atol=0.03)
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_a_strided_filter_of_one_place_sees_every_second_place(size: int) -> None:
+    layer = _normalization.StandardizedConv(
+        5, 1, initial_weights=_layers.normal(0.3, 1), dtype="float32", name="c", strides=2
+    )
+    x = _pictures(2, size, size, 4)
+    found = layer(x)
+    kernel = _standardized_by_hand(layer.kernel.numpy(), layer.gain.numpy())[0, 0]
+    np.testing.assert_allclose(found, x.numpy()[:, ::2, ::2] @ kernel, rtol=1e-3, atol=1e-5)
