@@ -28,6 +28,8 @@ def main(config: TrainConfig) -> dict[str, Any]:
             if config.deterministic:
                 # Else it reports, as an error, an attribute of its own that it has no use for.
                 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+                # oneDNN's gradients of biases differ in their last bits from run to run.
+                os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
             tf = cli.import_tensorflow()
             if config.deterministic:
                 # Holds for the whole process; TensorFlow has no public way back.
