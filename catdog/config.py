@@ -99,7 +99,9 @@ class TrainConfig:
         30.0, "time that a job has to save and leave after SIGTERM or Ctrl-C", lower=1.0
     )
     deterministic: bool = _option(
-        False, "the same bits on the same machine, however often the run is interrupted"
+        False,
+        "the same bits on the same machine, however often the run is interrupted; without oneDNN, "
+        "which is slower where TensorFlow uses it",
     )
     stall_steps: int = _option(
         500, "steps at chance before a warning that names the layer to blame; 0: never", lower=0

@@ -41,7 +41,8 @@ def test_the_parts_of_a_recipe_can_be_made(recipe: Path) -> None:
     assert [type(part).__module__.rpartition(".")[2] for part in augmentations] == [
         *config.augmentation
     ]
-    for stage in stages(config.progressive_sizes, image_size=227, epochs=config.epochs):
+    sizes = config.progressive_sizes
+    for stage in stages(sizes, image_size=model.image_size, epochs=config.epochs):
         assert model(tf.zeros([1, stage.image_size, stage.image_size, 3], tf.uint8)).shape == (1, 2)
     parts.make_optimizer(config.optimizer, config.optimizer_option)
     parts.make_evaluator(config.evaluator, config.evaluator_option)

@@ -26,8 +26,8 @@ def deviations(std: Sequence[float]) -> list[float]:
 def scaled(images: Any, mean: Sequence[float], scale: Sequence[float], dtype: str) -> Any:
     """(images - mean) / scale in `dtype`, computed in float32; uint8 (B, H, W, 3) -> (B, H, W, 3).
 
-    `mean` and `scale` have a number for each channel. Rows of pixels are taken as one axis: numbers
-    that repeat after three places take a CPU three times as long as those that repeat after a row.
+    `mean` and `scale` have a number for each channel. Rows of pixels are taken as one axis: a CPU
+    is slow with numbers that repeat after three places.
     """
     _, height, width, channels = images.shape
     rows = tf.cast(tf.reshape(images, [-1, height, width * channels]), tf.float32)

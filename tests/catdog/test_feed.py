@@ -1,5 +1,7 @@
 """The batches of a run: sizes by stage, the same examples in the same order in each of them."""
 
+import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from catdog import feed, schema
+from catdog import feed, schema, train
 from catdog.config import TrainConfig
 from catdog.errors import UsageError
 from catdog.training import distribution
@@ -29,9 +31,17 @@ class Model(keras.Model):
         return tf.cast(images[:, 0, 0, :2], tf.float32)
 
 
-def _feed(
-    data_dir: Path, manifest: schema.Manifest, strategy: Any, *sizes: str, **more: Any
-) -> feed.Feed:
+@pytest.fixture(scope="module")
+def data_dir(tiny_data: Callable[..., Path]) -> Path:
+    return tiny_data({"train": 65, "validation": 7}, shards=6)
+
+
+@pytest.fixture(scope="module")
+def manifest(data_dir: Path) -> schema.Manifest:
+    return schema.read_manifest(data_dir)
+
+
+def _feed(data_dir: Path, manifest: schema.Manifest, strategy: Any, *sizes: str) -> feed.Feed:
     config = TrainConfig(
         data_dir=str(data_dir),
         model_dir="unused",
@@ -40,7 +50,6 @@ def _feed(
         epochs=EPOCHS,
         seed=5,
         progressive_sizes=sizes,
-        **more,
     )
     return feed.feed(config, manifest, Model(), strategy, Extent(65, STEPS, EPOCHS * STEPS))
 
@@ -91,6 +100,30 @@ def test_two_devices_share_the_batches_of_a_stage(
         parts = [part.numpy() for part in strategy.experimental_local_results(both["images"])]
         assert [len(part) for part in parts] == [BATCH // 2] * 2
         np.testing.assert_array_equal(np.concatenate(parts), one["images"])
+
+
+def test_a_run_of_stages_is_the_same_on_one_device_and_on_two(
+    data_dir: Path, tmp_path: Path, two_devices: tuple[str, ...]
+) -> None:
+    losses = []
+    for count in (1, 2):
+        names = [name.rpartition("device:")[2] for name in two_devices[:count]]
+        config = TrainConfig(
+            data_dir=str(data_dir),
+            model_dir=str(tmp_path / str(count)),
+            model_option=("width=0.02",),
+            precision="float32",
+            batch_size=BATCH,
+            epochs=2,
+            progressive_sizes=("99:1",),
+            devices=tuple(names),
+            final_views="center",
+        )
+        train.main(config)
+        with (tmp_path / str(count) / "summary.csv").open(newline="") as file:
+            losses.append([float(row["train_cross_entropy"]) for row in csv.DictReader(file)])
+    assert len(losses[0]) == 2
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
