@@ -1,4 +1,4 @@
-"""What all tests share: quiet libraries, two logical CPUs for TensorFlow, the real pictures."""
+"""What all tests share: quiet libraries, equal bits, two logical CPUs, the real pictures."""
 
 import dataclasses
 import fcntl
@@ -18,6 +18,9 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Tests ask for equal bits. oneDNN, which TensorFlow uses by itself from AVX512_VNNI on, does not
+# give them: its gradients of biases differ in the last ones. A test of it turns it on in a process.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 # A shell makes what it starts in the background deaf to Ctrl-C, and tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
