@@ -15,6 +15,10 @@ from catdog.training import objective
 _FIRST_SCALE = 2.0**15
 _GROWTH_STEPS = 2000
 
+# Weights of as many numbers are changed by a compiled program, in one pass over memory instead of
+# one for each operation of the rule; for smaller ones that is not worth the compilation.
+_COMPILED_SIZE = 2**20
+
 
 @dataclasses.dataclass(frozen=True)
 class UpdateRules:
@@ -25,6 +29,17 @@ class UpdateRules:
     clip_norm: float
     ema_decay: float
     loss_scaling: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _Moment:
+    """What the changes of all weights in one step share: scalars, `finite` with float16 alone."""
+
+    factor: Any
+    learning_rate: Any
+    step: Any
+    average_decay: Any
+    finite: Any
 
 
 class Updates:
@@ -89,27 +104,44 @@ class Updates:
         finite, scale = (
             self._finite_and_rescaled(first) if self._rules.loss_scaling else (None, 1.0)
         )
-        factor = self._factor(first, scale)
-        average_decay = self._average_decay(step)
+        now = _Moment(
+            factor=self._factor(first, scale),
+            learning_rate=learning_rate,
+            step=step,
+            average_decay=self._average_decay(step),
+            finite=finite,
+        )
         for weight, gradient, slots, average, decayed in zip(
             self.weights, gradients, self._slots, self._averages, self._decayed, strict=True
         ):
 
-            def assign(
-                weight: Any, gradient: Any, *others: Any, decayed: bool = decayed
-            ) -> tf.Operation:
-                slots = others[: len(self._optimizer.slot_names)]
-                gradient = tf.cast(gradient, tf.float32) * factor
-                old = (tf.convert_to_tensor(weight), *map(tf.convert_to_tensor, slots))
-                new = self._updated(old, gradient, learning_rate, step, decayed=decayed)
-                if finite is not None:
-                    new = [tf.where(finite, n, o) for n, o in zip(new, old, strict=True)]
-                done = [v.assign(n) for v, n in zip((weight, *slots), new, strict=True)]
-                for average in others[len(slots) :]:
-                    done.append(average.assign_add((1.0 - average_decay) * (new[0] - average)))
-                return tf.group(*done)
+            def change(*variables: Any, decayed: bool = decayed) -> None:
+                self._change(*variables, now=now, decayed=decayed)
 
-            self._strategy.extended.update(weight, assign, args=(gradient, *slots, *average))
+            if self._is_compiled(weight):
+                change = tf.function(change, jit_compile=True)
+            self._strategy.extended.update(weight, change, args=(gradient, *slots, *average))
+
+    def _is_compiled(self, weight: Any) -> bool:
+        """Whether a large weight changes on a lone CPU: GPUs have the bandwidth, not always XLA."""
+        alone = self._strategy.num_replicas_in_sync == 1
+        large = weight.shape.num_elements() >= _COMPILED_SIZE
+        return alone and large and "CPU" in weight.device
+
+    def _change(
+        self, weight: Any, gradient: Any, *others: Any, now: _Moment, decayed: bool
+    ) -> None:
+        """Assigns a weight, its slots and its average, if it has one, in this order."""
+        slots = others[: len(self._optimizer.slot_names)]
+        gradient = tf.cast(gradient, tf.float32) * now.factor
+        old = (tf.convert_to_tensor(weight), *map(tf.convert_to_tensor, slots))
+        new = self._updated(old, gradient, now.learning_rate, now.step, decayed=decayed)
+        if now.finite is not None:
+            new = [tf.where(now.finite, n, o) for n, o in zip(new, old, strict=True)]
+        for variable, value in zip((weight, *slots), new, strict=True):
+            variable.assign(value)
+        for average in others[len(slots) :]:
+            average.assign_add((1.0 - now.average_decay) * (new[0] - average))
 
     def _updated(
         self, old: tuple[Any, ...], gradient: Any, learning_rate: Any, step: Any, *, decayed: bool

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from catdog.optimizers._optimizer import Optimizer
+from catdog.optimizers.adamw import AdamW
+from catdog.optimizers.momentum import Momentum
 from catdog.training import updates as module
 
 RATES = np.array([0.1, 0.1, 0.05, 0.05, 0.02, 0.02, 0.01, 0.01], np.float32)
@@ -160,6 +162,55 @@ def test_the_average_follows_the_weights_by_the_formula(
     for name in names:
         average = tiny.values()[name.replace("weights/", "ema/")]
         np.testing.assert_allclose(average, expected[name], atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        (Momentum(), {"clip_norm": 0.3, "ema_decay": 0.4}),
+        (AdamW(), {"ema_decay": 0.9}),
+        (Momentum(), {"loss_scaling": True}),
+    ],
+    ids=["momentum", "adamw", "loss scale"],
+)
+def test_large_weights_change_by_a_compiled_program_as_all_others_do(
+    make_tiny: Any,
+    tiny_examples: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    optimizer: Optimizer,
+    settings: dict[str, Any],
+) -> None:
+    programs = []
+    function = tf.function
+
+    def compiled(change: Any, **options: Any) -> Any:
+        programs.append(options)
+        return function(change, **options)
+
+    examples = tiny_examples(64)
+    plain, large = (make_tiny(optimizer=optimizer, **settings) for _ in range(2))
+    _train(plain, examples)
+    monkeypatch.setattr(module, "_COMPILED_SIZE", 1)
+    monkeypatch.setattr(module.tf, "function", compiled)
+    _train(large, examples)
+    assert programs == [{"jit_compile": True}] * 4
+    _assert_close(plain, large)
+
+
+def test_weights_are_not_compiled_where_they_are_small_or_have_copies(
+    make_tiny: Any, two_devices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert module._COMPILED_SIZE == 2**20
+
+    def is_compiled(tiny: Any) -> set[bool]:
+        updates = tiny.steps._updates
+        return {updates._is_compiled(weight) for weight in updates.weights}
+
+    one, two = make_tiny(), make_tiny(devices=TWO)
+    assert is_compiled(one) == {False}
+    monkeypatch.setattr(module, "_COMPILED_SIZE", 1)
+    assert is_compiled(one) == {True}
+    assert is_compiled(two) == {False}
 
 
 @pytest.mark.parametrize("devices", [(), TWO], ids=["one", "two"])
