@@ -1,13 +1,17 @@
 """What the variants of AlexNet are made of; the class in `alexnet` says what they are."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import tensorflow as tf
 
 from catdog.models import _layers, _normalization
 
 _FC8 = 7
 _AFTER_POOLING = (1, 2, 5)  # conv2, conv3, fc6
+_FC8_LENGTH = 8.0  # of what fc8 reads in `modern`
 _AFTER_RELU = (1, 2, 3, 4, 5, 6)  # conv2 … conv5, fc6, fc7; fc8 starts from zeros
 
 # Initial biases of conv1 … conv5, fc6, fc7, fc8 in the original post, and in the paper.
@@ -28,6 +32,8 @@ class Variant:
       convs: a builder for each of conv1 … conv5, called as `_layers.conv_layer` is.
       after_relu: what follows conv1 and conv2, before their poolings.
       after_pool: (name, dtype) -> what follows pool1, pool2 and pool5.
+      after_fc: what follows fc6 and fc7, before their dropouts.
+      before_fc8: what follows the second dropout.
       multiple: of what the numbers of filters and units are multiples.
       second_dropout: whether the dropout behind fc7 is alive.
     """
@@ -37,6 +43,8 @@ class Variant:
     convs: tuple[Callable[..., Layer], ...] = (_layers.conv_layer,) * 5
     after_relu: Layer = _layers.unchanged
     after_pool: Callable[[str, Any], Layer] = lambda name, dtype: _layers.unchanged
+    after_fc: Layer = _layers.unchanged
+    before_fc8: Layer = _layers.unchanged
     multiple: int = 1
     second_dropout: bool = True
 
@@ -75,6 +83,14 @@ def _from_zeros_at_fc8(place: int, seed: int, variance: float) -> dict[str, Any]
     return {"initial_weights": weights, "initial_bias": 0.0}
 
 
+def _shortened(inputs: Any) -> Any:
+    """(B, D) -> (B, D): what has a mean square of 1 gets a squared length of 64 instead of D."""
+    # A step turns the logits by its rate times this length: with 4096 fc8 overshoots at rates that
+    # the other layers need.
+    factor = _FC8_LENGTH / math.sqrt(inputs.shape[-1])
+    return inputs * tf.cast(factor, inputs.dtype)
+
+
 def _to_one(std: Sequence[float]) -> list[float]:
     return [255.0] * len(std)
 
@@ -101,5 +117,7 @@ VARIANTS = {
         initial=_modern,
         convs=(_normalization.standardized_conv_layer,) * 5,
         after_pool=_group_norm,
+        after_fc=_normalization.normalized_features,
+        before_fc8=_shortened,
     ),
 }

@@ -35,6 +35,18 @@ def standardized(kernel: Any, gain: Any) -> Any:
     return centred * (gain * tf.math.rsqrt(tf.maximum(squares, _LEAST_SQUARES)))
 
 
+def normalized_features(inputs: Any) -> Any:
+    """(x - mean) / deviation over the features of each picture; (B, D) -> (B, D).
+
+    Layer normalisation (Ba, Kiros, Hinton, 2016) without a gain and a bias of its own: the layer
+    behind it has both. Statistics are float32 whatever the type.
+    """
+    x = tf.cast(inputs, tf.float32)
+    x -= tf.reduce_mean(x, axis=1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(x), axis=1, keepdims=True)
+    return tf.cast(x * tf.math.rsqrt(variance + _EPSILON), inputs.dtype)
+
+
 def groups_of(channels: int) -> int:
     """How many groups `GroupNorm` makes: as many as divide the channels into 16 or more each."""
     most = max(1, channels // _CHANNELS_PER_GROUP)

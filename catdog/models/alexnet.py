@@ -35,7 +35,9 @@ class AlexNet(keras.Model):
         each unit's, so that the biases, which all its inputs share, do not drown the picture. It
         wants a low rate and a clipped gradient: 0.002 and 1 or so.
       modern: `fixed` with standardised filters in the convolutions and group normalisation after
-        the poolings, where what it has to read is a quarter of what it is before them.
+        the poolings, where what it has to read is a quarter of what it is before them; layer
+        normalisation after fc6 and fc7; and what fc8 reads is scaled to a length of 8, whatever its
+        number of units.
 
     Args:
       num_classes: C, the number of logits.
@@ -73,6 +75,8 @@ class AlexNet(keras.Model):
         self._scale = parts.input_scale(std)
         self._second_dropout_alive = parts.second_dropout
         self._respond = parts.after_relu
+        self._after_fc = parts.after_fc
+        self._before_fc8 = parts.before_fc8
 
         def initial(place: int) -> dict[str, Any]:
             return {**parts.initial(place, (seed * 8 + place) % 2**31), "dtype": dtype}
@@ -126,10 +130,11 @@ class AlexNet(keras.Model):
         if x.shape[1] != _PLACES:  # of pictures of another size
             x = _layers.stretched(x, _PLACES)  # (B, h, h, 256) -> (B, 6, 6, 256)
         x = self.flatten(x)  # (B, 6, 6, 256) -> (B, 9216)
-        x = self.dropout6(self.fc6(x), seed=seed)  # (B, 9216) -> (B, 4096)
-        second_seed = seed if self._second_dropout_alive else None
-        x = self.dropout7(self.fc7(x), seed=second_seed)  # (B, 4096) -> (B, 4096)
-        return tf.cast(self.fc8(x), tf.float32)  # (B, 4096) -> (B, C)
+        x = self._after_fc(self.fc6(x))  # (B, 9216) -> (B, 4096)
+        x = self.dropout6(x, seed=seed)
+        x = self._after_fc(self.fc7(x))  # (B, 4096) -> (B, 4096)
+        x = self.dropout7(x, seed=seed if self._second_dropout_alive else None)
+        return tf.cast(self.fc8(self._before_fc8(x)), tf.float32)  # (B, 4096) -> (B, C)
 
 
 def _check(variant: str, width: float, dropout: float) -> None:
