@@ -16,6 +16,9 @@ from catdog.errors import UsageError
 from catdog.models import _layers
 from catdog.models._alexnet_variants import VARIANTS
 
+# Fewer pixels a side leave no place behind the last pooling.
+_LEAST_SIZE = 67
+
 # Places a side behind the last pooling, of pictures of 227 pixels: fc6 has weights for each.
 _PLACES = 6
 
@@ -64,7 +67,7 @@ class AlexNet(keras.Model):
         std: Sequence[float],
         seed: int,
         dtype: Any = "float32",
-        variant: str = "fixed",
+        variant: str = "modern",
         width: float = 1.0,
         dropout: float = 0.5,
     ) -> None:
@@ -117,7 +120,13 @@ class AlexNet(keras.Model):
         Args:
           images: pictures as decoded, 0…255.
           seed: int64 [4] while training, for the dropouts; None for prediction.
+
+        Raises:
+          UsageError: images smaller than that.
         """
+        if min(images.shape[1:3]) < _LEAST_SIZE:
+            size = min(images.shape[1:3])
+            raise UsageError(f"alexnet takes pictures of {_LEAST_SIZE} pixels and more, not {size}")
         x = _layers.scaled(images, self._mean, self._scale, self.compute_dtype)
         x = self._respond(self.conv1(x))  # (B, 227, 227, 3) -> (B, 55, 55, 96)
         x = self.norm1(self.pool1(x))  # (B, 55, 55, 96) -> (B, 27, 27, 96)
