@@ -18,10 +18,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Tests ask for equal bits. oneDNN, which TensorFlow uses by itself from AVX512_VNNI on, does not
-# give them: its gradients of biases differ in the last ones. A test of it turns it on in a process.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its bits differ from run to run
 # A shell makes what it starts in the background deaf to Ctrl-C, and tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -67,7 +67,7 @@ class AlexNet(keras.Model):
         std: Sequence[float],
         seed: int,
         dtype: Any = "float32",
-        variant: str = "modern",
+        variant: str = "fixed",
         width: float = 1.0,
         dropout: float = 0.5,
     ) -> None:

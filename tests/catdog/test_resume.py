@@ -84,7 +84,7 @@ def test_only_damaged_checkpoints_are_an_integrity_error(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changed", "match"),
     [
-        (_about(learning_rate=0.5), "learning_rate=0.02, this run has 0.5"),
+        (_about(learning_rate=0.5), "learning_rate=0.0075, this run has 0.5"),
         (_about(epochs=3), "epochs=16, this run has 3"),
         (_about() | {"data_fingerprint": "g"}, "data_fingerprint='f'"),
         (_about() | {"order_version": 2}, "order_version=1"),
