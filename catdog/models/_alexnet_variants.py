@@ -11,8 +11,8 @@ from catdog.models import _layers, _normalization
 
 _FC8 = 7
 _AFTER_POOLING = (1, 2, 5)  # conv2, conv3, fc6
-_FC8_LENGTH = 8.0  # of what fc8 reads in `modern`
 _AFTER_RELU = (1, 2, 3, 4, 5, 6)  # conv2 … conv5, fc6, fc7; fc8 starts from zeros
+_FC8_LENGTH = 8.0  # of what fc8 reads in `modern`, without dropout
 
 # Initial biases of conv1 … conv5, fc6, fc7, fc8 in the original post, and in the paper.
 _PUBLISHED_BIASES = (0.0, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.0)
@@ -84,9 +84,9 @@ def _from_zeros_at_fc8(place: int, seed: int, variance: float) -> dict[str, Any]
 
 
 def _shortened(inputs: Any) -> Any:
-    """(B, D) -> (B, D): what has a mean square of 1 gets a squared length of 64 instead of D."""
-    # A step turns the logits by its rate times this length: with 4096 fc8 overshoots at rates that
-    # the other layers need.
+    """What has a mean square of 1 gets a length of 8, whatever its size; (B, D) -> (B, D)."""
+    # A step moves the logits by its rate times the squared length: as long as 4096 units are, fc8
+    # overshoots at rates that the other layers need.
     factor = _FC8_LENGTH / math.sqrt(inputs.shape[-1])
     return inputs * tf.cast(factor, inputs.dtype)
 

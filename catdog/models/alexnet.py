@@ -124,8 +124,8 @@ class AlexNet(keras.Model):
         Raises:
           UsageError: images smaller than that.
         """
-        if min(images.shape[1:3]) < _LEAST_SIZE:
-            size = min(images.shape[1:3])
+        size = min(images.shape[1:3])
+        if size < _LEAST_SIZE:
             raise UsageError(f"alexnet takes pictures of {_LEAST_SIZE} pixels and more, not {size}")
         x = _layers.scaled(images, self._mean, self._scale, self.compute_dtype)
         x = self._respond(self.conv1(x))  # (B, 227, 227, 3) -> (B, 55, 55, 96)

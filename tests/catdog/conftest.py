@@ -103,3 +103,15 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> TinyData:
         return made[asked]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def data_dir(tiny_data: Callable[..., Path]) -> Path:
+    """65 pictures to train on and 7 to validate, in 6 shards each."""
+    return tiny_data({"train": 65, "validation": 7}, shards=6)
+
+
+@pytest.fixture(scope="session")
+def manifest(data_dir: Path) -> schema.Manifest:
+    """The manifest of `data_dir`."""
+    return schema.read_manifest(data_dir)

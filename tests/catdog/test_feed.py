@@ -1,7 +1,6 @@
 """The batches of a run: sizes by stage, the same examples in the same order in each of them."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,6 @@ class Model(keras.Model):
         if images.shape[1] < 40:
             raise ValueError("too small")
         return tf.cast(images[:, 0, 0, :2], tf.float32)
-
-
-@pytest.fixture(scope="module")
-def data_dir(tiny_data: Callable[..., Path]) -> Path:
-    return tiny_data({"train": 65, "validation": 7}, shards=6)
-
-
-@pytest.fixture(scope="module")
-def manifest(data_dir: Path) -> schema.Manifest:
-    return schema.read_manifest(data_dir)
 
 
 def _feed(data_dir: Path, manifest: schema.Manifest, strategy: Any, *sizes: str) -> feed.Feed:

@@ -1,6 +1,5 @@
-"""The data set that the tests of this folder read, and its pictures by an independent reader."""
+"""What the data set of these tests holds, by an independent reader."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +7,6 @@ import pytest
 import tensorflow as tf
 
 from catdog import schema
-
-
-@pytest.fixture(scope="session")
-def data_dir(tiny_data: Callable[..., Path]) -> Path:
-    return tiny_data({"train": 65, "validation": 7}, shards=6)
-
-
-@pytest.fixture(scope="session")
-def manifest(data_dir: Path) -> schema.Manifest:
-    return schema.read_manifest(data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -111,8 +111,6 @@ def _nursery() -> Iterator[Any]:
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-        # What the job would set for itself is read when TensorFlow is imported.
-        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
         context.set_forkserver_preload(["tensorflow", "keras", "catdog.experiment"])
         yield context
     context.set_forkserver_preload(["__main__"])
