@@ -112,6 +112,13 @@ def test_what_a_task_raises_arrives(source: Source, act: Act) -> None:
     assert "in act" in error.value.__notes__[0]
 
 
+def test_a_worker_starts_no_threads_of_a_library(source: Source, act: Act) -> None:
+    threads = importlib.import_module(act.__module__).threads
+    with workers(source, 1) as pool:
+        answers_and_listens = 2
+        assert list(pool.map(threads, ["1"], lost=lambda *_: 0)) == [answers_and_listens]
+
+
 def test_tasks_are_taken_as_they_are_needed(source: Source, act: Act) -> None:
     taken = 0
 

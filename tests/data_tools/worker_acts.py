@@ -37,6 +37,11 @@ def size(source: Any, locator: str) -> int:
     return len(source.read(locator))
 
 
+def threads(_: Any, task: str) -> int:
+    """How many threads the worker has."""
+    return len(os.listdir("/proc/self/task"))
+
+
 def _peak_mib() -> int:
     # Not getrusage: its ru_maxrss begins with what the process had that started this one.
     with open("/proc/self/status") as file:
