@@ -37,7 +37,7 @@ class TrainConfig:
     schedule_option: tuple[str, ...] = _option((), "key=value, such as warmup_epochs=2")
     evaluator: str = _option("accuracy", "a file of catdog/evaluators: best and plateau follow it")
     evaluator_option: tuple[str, ...] = _option((), "key=value, such as k=3 for top_k")
-    learning_rate: float = _option(0.0075, "peak learning rate", lower=0.0)
+    learning_rate: float = _option(0.02, "peak learning rate", lower=0.0)
     batch_size: int = _option(64, "examples a step, over all devices", lower=1)
     epochs: int = _option(16, "passes over the training split", lower=1)
     weight_decay: float = _option(5e-4, "factor of the L2 term, half the sum of squares", lower=0.0)
@@ -47,7 +47,7 @@ class TrainConfig:
         (), "factors of the loss, as in cat=1,dog=2.5; balanced: the rarer a class the higher"
     )
     clip_norm: float = _option(
-        0.0, "longest gradient of the cross-entropy, over all weights; 0: any", lower=0.0
+        2.0, "longest gradient of the cross-entropy, over all weights; 0: any", lower=0.0
     )
     accumulate_steps: int = _option(
         1, "parts that a batch is computed in, one after the other, to save memory", lower=1

@@ -16,6 +16,7 @@ from catdog import (
     flags,
     inquest,
     listeners,
+    model_options,
     parts,
     resume,
     schema,
@@ -116,7 +117,7 @@ def _about(
         "preparation": manifest.preparation,
         "model": {
             "name": config.model,
-            "options": list(config.model_option),
+            "options": model_options.complete(config.model, config.model_option),
             "num_classes": len(manifest.class_names),
             **scaling,
         },

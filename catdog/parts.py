@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from catdog import cli, inquest, registry, schema
+from catdog import cli, inquest, model_options, registry, schema
 from catdog.augmentations._augmentation import Augmentation
 from catdog.data import pipeline
 from catdog.data.pipeline import Slice
@@ -173,17 +172,10 @@ def make_model(description: dict[str, Any], *, seed: int, dtype: str) -> Any:
       seed: of the initial weights.
       dtype: a Keras dtype policy.
     """
-    factory: Any = registry.find("catdog.models", description["name"], keras.Model)
-    reserved = {
-        "num_classes": description["num_classes"],
-        "mean": description["mean"],
-        "std": description["std"],
-        "seed": seed,
-        "dtype": dtype,
-    }
-    registry.check_takes(factory, reserved)
-    options = registry.options(factory, tuple(description["options"]), reserved)
-    model = factory(**reserved, **options)
+    factory = model_options.factory(description["name"])
+    about = {key: description[key] for key in ("num_classes", "mean", "std")}
+    options = model_options.described(description)
+    model = factory(**about, seed=seed, dtype=dtype, **options)
     model(tf.zeros([1, model.image_size, model.image_size, 3], tf.uint8))
     return model
 

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
 from catdog.errors import UsageError
@@ -91,20 +91,26 @@ def check_takes(factory: type, keywords: Iterable[str]) -> None:
         )
 
 
-def options(factory: type, given: tuple[str, ...], reserved: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(factory: type, reserved: Collection[str]) -> dict[str, inspect.Parameter]:
+    """The constructor's keywords that a user may set."""
+    return {
+        key: parameter
+        for key, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in reserved
+    }
+
+
+def options(factory: type, given: tuple[str, ...], reserved: Collection[str]) -> dict[str, Any]:
     """Keywords for `factory` from `key=value` strings, converted by its annotations.
 
-    `reserved` are the keywords that the caller passes itself: a user may not set them this way.
+    `reserved` are the keywords that the caller passes itself: a user may not set them this way. Of
+    two entries with one key the later counts.
 
     Raises:
       UsageError: an entry that is no `key=value`, an unknown key (the message lists the valid
         ones) or a value of another type.
     """
-    parameters = {
-        key: parameter
-        for key, parameter in inspect.signature(factory).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in reserved
-    }
+    parameters = _parameters(factory, reserved)
     keywords = {}
     for entry in given:
         key, equals, text = entry.partition("=")
@@ -115,3 +121,13 @@ def options(factory: type, given: tuple[str, ...], reserved: Mapping[str, Any]) 
             raise UsageError(f"{factory.__name__} has no option {key!r}; its options: {valid}")
         keywords[key] = _converted(text, parameters[key].annotation, key)
     return keywords
+
+
+def complete(factory: type, given: tuple[str, ...], reserved: Collection[str]) -> tuple[str, ...]:
+    """The entries of `given` and, as `key=value` too, the defaults of all other options."""
+    named = {entry.partition("=")[0] for entry in given}
+    return given + tuple(
+        f"{key}={parameter.default}"
+        for key, parameter in _parameters(factory, reserved).items()
+        if key not in named and isinstance(parameter.default, bool | int | float | str)
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import cli, warm_start
+from catdog import cli, model_options, warm_start
 from catdog.config import TrainConfig
 from catdog.errors import IntegrityError, MismatchError
 from catdog.training import checkpoints, progress
@@ -21,6 +21,8 @@ _FREE_TO_CHANGE = frozenset(
     | {"save_every_minutes", "save_every_steps", "grace_seconds", "max_bad_records"}
     | {"stall_steps"}
 )
+# Of flags that a saved run may not know, where the default has changed since.
+_FORMER_DEFAULTS = {"clip_norm": 0.0}
 # Beside the config; the precision that "auto" led to is compared, not the word.
 _COMPARED = ("data_fingerprint", "order_version", "precision")
 # Checkpoints of version 1 do not say it.
@@ -113,15 +115,15 @@ def _check_resumable(saved: dict[str, Any], about: dict[str, Any], path: Path) -
     for name in (*_COMPARED, *said):
         _check_equal(name, saved.get(name), about[name], path)
     # A flag that the saved run did not know yet had its default.
-    defaults = {
-        field.name: field.default
-        for field in dataclasses.fields(TrainConfig)
-        if field.name not in saved["config"]
-    }
-    old = json.loads(json.dumps(defaults | saved["config"], default=str))
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    then = defaults | _FORMER_DEFAULTS | saved["config"]
+    old = json.loads(json.dumps(then, default=str))
     new = json.loads(json.dumps(about["config"]))
     for name in sorted(set(new) - _FREE_TO_CHANGE):
         _check_equal(name, old[name], new[name], path)
+    options = model_options.described(saved["model"])
+    for name, value in model_options.described(about["model"]).items():
+        _check_equal(name, options.get(name), value, path)
 
 
 def _check_equal(name: str, old: Any, new: Any, path: Path) -> None:

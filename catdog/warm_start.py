@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from catdog import cli, schema
+from catdog import cli, model_options, schema
 from catdog.errors import IntegrityError, MismatchError, UsageError
 from catdog.training import checkpoints
 
@@ -44,6 +44,15 @@ def input_statistics(
     return {"mean": list(statistics.mean), "std": list(statistics.std)}
 
 
+def _tell_of_options(checkpoint: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    for name, value in new.items():
+        if name in old and old[name] != value:
+            cli.say(
+                f"note: the weights of {checkpoint} learned with {name}={old[name]}, this run has "
+                f"{value}; give --model_option={name}={old[name]} if that is not meant"
+            )
+
+
 def fill(checkpoint: Path, variables: dict[str, Any], about: dict[str, Any]) -> None:
     """Fills the weights among `variables`, and their averages, from another run's checkpoint.
 
@@ -65,6 +74,7 @@ def fill(checkpoint: Path, variables: dict[str, Any], about: dict[str, Any]) -> 
             f"--init_from={checkpoint} holds the model {old['name']}, this run trains "
             f"{new['name']}; give --model={old['name']}"
         )
+    _tell_of_options(checkpoint, model_options.described(old), model_options.described(new))
     weights = {name: v for name, v in variables.items() if name.startswith("weights/")}
     fresh = {
         name

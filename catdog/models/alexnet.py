@@ -7,7 +7,7 @@ that of the Asirra tutorial (Sualab, 2018), which `variant=published` follows bu
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -59,6 +59,9 @@ class AlexNet(keras.Model):
 
     image_size = 227
 
+    # Of checkpoints that do not name it.
+    former_defaults: ClassVar[dict[str, str]] = {"variant": "fixed"}
+
     def __init__(
         self,
         *,
@@ -67,7 +70,7 @@ class AlexNet(keras.Model):
         std: Sequence[float],
         seed: int,
         dtype: Any = "float32",
-        variant: str = "fixed",
+        variant: str = "modern",
         width: float = 1.0,
         dropout: float = 0.5,
     ) -> None:

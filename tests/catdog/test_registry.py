@@ -97,6 +97,17 @@ def test_options_are_converted_by_the_constructors_annotations(room: str) -> Non
     assert square(side=2, **options).settings == (2, "a=b", 1e-3, True)  # type: ignore[attr-defined]
 
 
+def test_defaults_complete_what_is_given_and_read_back_as_they_were(room: str) -> None:
+    square = registry.find(room, "square", Shape)
+    every = registry.complete(square, ("scale=1e-3",), {"side"})
+    assert every == ("scale=1e-3", "name=s", "filled=False")
+    assert registry.options(square, every, {"side"}) == {
+        "name": "s",
+        "scale": 1e-3,
+        "filled": False,
+    }
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [

@@ -22,7 +22,7 @@ def _about(**changes: Any) -> dict[str, Any]:
         "order_version": 1,
         "precision": "float32",
         "decoder": "a",
-        "model": {},
+        "model": {"name": "alexnet", "options": ["variant=modern"]},
         "class_names": [],
         "preparation": {},
     }
@@ -84,7 +84,7 @@ def test_only_damaged_checkpoints_are_an_integrity_error(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changed", "match"),
     [
-        (_about(learning_rate=0.5), "learning_rate=0.0075, this run has 0.5"),
+        (_about(learning_rate=0.5), "learning_rate=0.02, this run has 0.5"),
         (_about(epochs=3), "epochs=16, this run has 3"),
         (_about() | {"data_fingerprint": "g"}, "data_fingerprint='f'"),
         (_about() | {"order_version": 2}, "order_version=1"),
@@ -110,6 +110,26 @@ def test_how_it_runs_may_change_and_a_flag_of_a_later_version_had_its_default(
     assert _start(tmp_path, new, weight).epoch == 1
     with pytest.raises(MismatchError, match="label_smoothing"):
         _start(tmp_path, _about(label_smoothing=0.0), weight)
+
+
+def test_a_flag_whose_default_has_changed_had_the_former_one(tmp_path: Path) -> None:
+    old = _about()
+    del old["config"]["clip_norm"]
+    _save(tmp_path, 1, old)
+    weight = {"weights/w": tf.Variable([0.0])}
+    with pytest.raises(MismatchError, match=r"clip_norm=0.0, this run has 2.0"):
+        _start(tmp_path, _about(), weight)
+    assert _start(tmp_path, _about(clip_norm=0.0), weight).epoch == 1
+
+
+def test_a_model_whose_default_has_changed_is_not_gone_on_with_as_another(tmp_path: Path) -> None:
+    named_nothing = {"name": "alexnet", "options": []}
+    _save(tmp_path, 1, _about() | {"model": named_nothing})
+    weight = {"weights/w": tf.Variable([0.0])}
+    with pytest.raises(MismatchError, match="variant='fixed', this run has 'modern'"):
+        _start(tmp_path, _about(), weight)
+    fixed = {"name": "alexnet", "options": ["variant=fixed", "width=1.0", "dropout=0.5"]}
+    assert _start(tmp_path, _about() | {"model": fixed}, weight).epoch == 1
 
 
 def test_a_version_that_did_not_name_its_decoder_is_gone_on_from(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ STATISTICS = schema.Statistics((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), ((1.0,) * 3,) *
 
 
 def _about(classes: int, name: str = "alexnet", init_from: str = "") -> dict[str, Any]:
+    about: dict[str, Any] = {"name": name, "options": [], "num_classes": classes}
     return {
         "config": {"init_from": init_from},
         "data_fingerprint": "0",
-        "model": {"name": name, "num_classes": classes, "mean": [7.0] * 3, "std": [8.0] * 3},
+        "model": about | {"mean": [7.0] * 3, "std": [8.0] * 3},
         "class_names": [str(number) for number in range(classes)],
         "preparation": {},
     }
@@ -78,6 +79,20 @@ def test_another_model_or_width_is_a_mismatch(source: Path) -> None:
         warm_start.fill(checkpoint, _variables(2, 1.0), _about(2, "resnet"))
     with pytest.raises(MismatchError, match=r"fc\d/kernel has shape"):
         warm_start.fill(checkpoint, _variables(3, 1.0, units=6), _about(3))
+
+
+def test_other_options_of_the_same_weights_are_told(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = warm_start.checkpoint_of(str(source))
+    about = _about(2)
+    warm_start.fill(checkpoint, _variables(2, 1.0), about)
+    assert "note" not in capsys.readouterr().err
+    about["model"]["options"] = ["variant=modern"]
+    warm_start.fill(checkpoint, _variables(2, 1.0), about)
+    told = capsys.readouterr().err
+    assert "learned with variant=fixed, this run has modern" in told
+    assert "give --model_option=variant=fixed if that is not meant" in told
 
 
 def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from catdog import parts, resume
+from catdog import model_options, parts, resume
 from catdog.training import checkpoints
 from catdog.training.progress import Extent
 
@@ -18,6 +18,7 @@ def test_all_that_a_run_needs_is_read(tmp_path: Path) -> None:
     shutil.copytree(STATE, tmp_path / "checkpoints" / STATE.name)
     about = checkpoints.read_about(STATE)
     model = parts.make_model(about["model"], seed=5, dtype="float32")
+    assert model_options.described(about["model"])["variant"] == "fixed", "the default of then"
     weights = parts.weights(model)
     velocity = {
         f"velocity/{name.removeprefix('weights/')}": tf.Variable(tf.zeros_like(weight))
