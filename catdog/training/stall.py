@@ -118,7 +118,7 @@ class StallWatch:
         if state == "diverged":
             return (
                 f"warning: far worse than a constant prediction: {numbers}; training has "
-                "diverged: lower the --learning_rate, or set --clip_norm"
+                "diverged: lower --learning_rate, or --clip_norm"
             )
         return f"better than a constant prediction now: {numbers}"
 
