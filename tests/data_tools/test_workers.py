@@ -2,12 +2,14 @@
 
 import contextlib
 import importlib
+import platform
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from catdog.errors import InputError, ResourceError
 from data_tools import _workers
@@ -117,6 +119,18 @@ def test_a_worker_starts_no_threads_of_a_library(source: Source, act: Act) -> No
     with workers(source, 1) as pool:
         answers_and_listens = 2
         assert list(pool.map(threads, ["1"], lost=lambda *_: 0)) == [answers_and_listens]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told to")
+def test_a_worker_keeps_the_memory_of_one_picture_for_the_next(source: Source, act: Act) -> None:
+    Image.linear_gradient("L").resize((1200, 900)).convert("RGB").save(
+        Path(source.path, "cat.0.jpg")
+    )
+    page_faults = importlib.import_module(act.__module__).page_faults
+    with workers(source, 1) as pool:
+        (pages,) = pool.map(page_faults, ["cat.0.jpg"], lost=lambda *_: 10**6)
+    decoded = 1200 * 900 * 4 / 4096
+    assert pages < decoded / 10
 
 
 def test_tasks_are_taken_as_they_are_needed(source: Source, act: Act) -> None:

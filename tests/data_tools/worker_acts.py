@@ -1,12 +1,14 @@
 """What test_workers lets workers do; they import it, so it imports little itself."""
 
 import os
+import resource
 import signal
 import time
 from typing import Any
 
 from catdog import images
 from catdog.errors import InputError
+from data_tools import _prepare
 
 
 def act(_: Any, task: str) -> str:
@@ -40,6 +42,16 @@ def size(source: Any, locator: str) -> int:
 def threads(_: Any, task: str) -> int:
     """How many threads the worker has."""
     return len(os.listdir("/proc/self/task"))
+
+
+def page_faults(source: Any, locator: str) -> int:
+    """How many pages the system gives for one picture after others of its kind."""
+    data = source.read(locator)
+    before = 0
+    for _ in range(10):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        _prepare.pixel_sums(images.to_record(data).pixels)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def _peak_mib() -> int:
