@@ -22,5 +22,8 @@ def test_it_tells_ratios_and_how_alike_the_pictures_are(repository: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert [row["way"] for row in result["ways"]] == ways
-    assert result["ways"][0]["ratio"] == 1.0
+    assert result["ways"][0]["ratio"] == result["ways"][0]["process_ratio"] == 1.0
+    first, second = result["ways"][:2]
+    expected = first["process_seconds"] / second["process_seconds"]
+    assert second["process_ratio"] == pytest.approx(expected, rel=0.05)
     assert result["psnr"]["fast pixels"][0] > 45
