@@ -119,11 +119,12 @@ def _check_resumable(saved: dict[str, Any], about: dict[str, Any], path: Path) -
     then = defaults | _FORMER_DEFAULTS | saved["config"]
     old = json.loads(json.dumps(then, default=str))
     new = json.loads(json.dumps(about["config"]))
-    for name in sorted(set(new) - _FREE_TO_CHANGE):
+    for name in sorted(set(new) - _FREE_TO_CHANGE - {"model_option"}):
         _check_equal(name, old[name], new[name], path)
+    # What they lead to and not their words: a default may have changed, and "1" is "1.0".
     options = model_options.described(saved["model"])
     for name, value in model_options.described(about["model"]).items():
-        _check_equal(name, options.get(name), value, path)
+        _check_equal(f"--model_option={name}", options.get(name), value, path)
 
 
 def _check_equal(name: str, old: Any, new: Any, path: Path) -> None:

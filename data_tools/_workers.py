@@ -34,7 +34,7 @@ _GUILTY_ON_END = 20
 _FALSE_STARTS = 3
 # What a worker starts with, where the user has not set it. numpy's matrix library would start a
 # thread for each core, which no worker uses. glibc would give the memory of each picture back to
-# the system and get it again for the next one, page by page: that of up to some 4 megapixels stays.
+# the system and get it again for the next one, page by page: that of 2 megapixels or fewer stays.
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),

@@ -128,8 +128,9 @@ def test_a_model_whose_default_has_changed_is_not_gone_on_with_as_another(tmp_pa
     weight = {"weights/w": tf.Variable([0.0])}
     with pytest.raises(MismatchError, match="variant='fixed', this run has 'modern'"):
         _start(tmp_path, _about(), weight)
-    fixed = {"name": "alexnet", "options": ["variant=fixed", "width=1.0", "dropout=0.5"]}
-    assert _start(tmp_path, _about() | {"model": fixed}, weight).epoch == 1
+    given = ("variant=fixed", "width=1")
+    same = _about(model_option=given) | {"model": {"name": "alexnet", "options": [*given]}}
+    assert _start(tmp_path, same, weight).epoch == 1
 
 
 def test_a_version_that_did_not_name_its_decoder_is_gone_on_from(tmp_path: Path) -> None:
