@@ -73,7 +73,12 @@ def _train(config: TrainConfig, manifest: schema.Manifest, signals: Signals) -> 
     model_dir = Path(config.model_dir)
 
     def on_epoch(history: list[dict[str, Any]]) -> None:
-        curves.write_learning_curve(model_dir, history, score_name=config.evaluator)
+        curves.write_learning_curve(
+            model_dir,
+            history,
+            score_name=config.evaluator,
+            label_smoothing=config.label_smoothing,
+        )
 
     run = experiment.build(config, signals=signals, on_epoch=on_epoch)
     signals.check()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -54,8 +54,7 @@ def _command(module: str, *arguments: object) -> Result:
     )
     assert done.returncode == 0, done.stderr.decode()
     assert len(done.stdout.splitlines()) == 1, "stdout holds the result and nothing else"
-    result: Result = json.loads(done.stdout)
-    return result
+    return cast(Result, json.loads(done.stdout))
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +101,7 @@ def test_training_ends_with_its_scores_and_leaves_its_files(folder: Path) -> Non
     assert [record["step"] for record in steps] == list(range(6))
     assert [record["examples"] for record in steps] == [8, 8, 6] * 2
     assert len((folder / "model/summary.csv").read_text().splitlines()) == 3
+    assert "labels smoothed by 0.1" in (folder / "model/learning_curve.svg").read_text()
 
 
 def test_without_a_validation_split_the_last_epoch_is_the_best_and_scores_other_pictures(

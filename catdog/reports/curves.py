@@ -27,7 +27,9 @@ def rate_drops(history: Sequence[dict[str, Any]]) -> list[int]:
     ]
 
 
-def _draw(figure: Any, history: Sequence[dict[str, Any]], score_name: str) -> None:
+def _draw(
+    figure: Any, history: Sequence[dict[str, Any]], score_name: str, label_smoothing: float
+) -> None:
     top, middle, bottom = figure.subplots(
         3, 1, sharex=True, gridspec_kw={"height_ratios": [3, 3, 1.2]}
     )
@@ -40,7 +42,8 @@ def _draw(figure: Any, history: Sequence[dict[str, Any]], score_name: str) -> No
 
     line(top, "train_accuracy", _TRAIN, "train (augmented, dropout on)")
     line(top, f"validation_{score_name}", _VALIDATION, f"validation {score_name}")
-    line(middle, "train_cross_entropy", _TRAIN, "train (with label smoothing)")
+    smoothed = f", labels smoothed by {label_smoothing:g}" if label_smoothing else ""
+    line(middle, "train_cross_entropy", _TRAIN, f"train (augmented, dropout on{smoothed})")
     line(middle, "validation_log_loss", _VALIDATION, "validation log loss")
     line(bottom, "learning_rate", _RATE, "learning rate")
     best = [record for record in history if record["is_best"]]
@@ -64,15 +67,26 @@ def _draw(figure: Any, history: Sequence[dict[str, Any]], score_name: str) -> No
 
 
 def write_learning_curve(
-    model_dir: Path, history: Sequence[dict[str, Any]], *, score_name: str
+    model_dir: Path,
+    history: Sequence[dict[str, Any]],
+    *,
+    score_name: str,
+    label_smoothing: float = 0.0,
 ) -> None:
-    """Writes learning_curve.png (150 dpi) and learning_curve.svg into `model_dir`."""
+    """Writes learning_curve.png (150 dpi) and learning_curve.svg into `model_dir`.
+
+    Args:
+      model_dir: folder of the run.
+      history: the records of all epochs.
+      score_name: the evaluator, whose validation score is drawn.
+      label_smoothing: what the training's cross-entropies were taken with, which the legend says.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "catdog", "font.size": 9}):
         figure = Figure(figsize=(8, 8), layout="constrained")
-        _draw(figure, history, score_name)
+        _draw(figure, history, score_name, label_smoothing)
         for name in ("png", "svg"):
             picture = io.BytesIO()
             metadata = {"Date": None} if name == "svg" else {"Software": None}

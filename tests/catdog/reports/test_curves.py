@@ -47,6 +47,23 @@ def test_equal_histories_give_equal_bytes_in_png_and_svg(tmp_path: Path, epochs:
     ]
 
 
+@pytest.mark.parametrize(
+    ("smoothing", "label"),
+    [
+        (0.0, "train (augmented, dropout on)"),
+        (0.1, "train (augmented, dropout on, labels smoothed by 0.1)"),
+    ],
+)
+def test_the_legend_says_what_the_losses_were_taken_with(smoothing: float, label: str) -> None:
+    figure = Figure()
+    curves._draw(figure, _history(3), "accuracy", smoothing)
+    _, middle, _ = figure.axes
+    assert [text.get_text() for text in middle.get_legend().get_texts()] == [
+        label,
+        "validation log loss",
+    ]
+
+
 def test_the_files_are_a_png_of_1200_pixels_and_an_svg(tmp_path: Path) -> None:
     curves.write_learning_curve(tmp_path, _history(9), score_name="accuracy")
     with Image.open(tmp_path / "learning_curve.png") as image:
@@ -63,7 +80,7 @@ def test_scores_are_drawn_where_some_epochs_have_none() -> None:
     for record in history[::2]:
         del record["validation_accuracy"], record["validation_log_loss"]
     figure = Figure()
-    curves._draw(figure, history, "accuracy")
+    curves._draw(figure, history, "accuracy", 0.0)
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     assert lines["validation accuracy"].get_xydata().tolist() == [
         [epoch, 0.5 + epoch / 100] for epoch in (2, 4, 6, 8)
