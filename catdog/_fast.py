@@ -110,8 +110,10 @@ def decoded(data: bytes, image: Image.Image, size: int) -> NDArray[np.uint8] | N
     return pixels if pixels.shape[:2] == (image.height, image.width) else None
 
 
-def square(pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: int) -> Image.Image:
-    """The part `box` (left, top, right, bottom) at size × size: antialiased bicubic."""
+def square(
+    pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: int
+) -> NDArray[np.uint8]:
+    """The part `box` (left, top, right, bottom), uint8 [size, size, 3]: antialiased bicubic."""
     _, library = libraries()
     resizer, options = _resizer()
     left, top, right, bottom = box
@@ -119,4 +121,4 @@ def square(pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: int)
     target = library.ImageData(size, size, library.PixelType.U8x3)
     source = library.ImageData(right - left, bottom - top, library.PixelType.U8x3, part.tobytes())
     resizer.resize(source, target, options)
-    return Image.frombuffer("RGB", (size, size), target.get_buffer(), "raw", "RGB", 0, 1)
+    return np.frombuffer(target.get_buffer(), np.uint8).reshape(size, size, 3)

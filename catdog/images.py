@@ -57,16 +57,18 @@ class Square:
       image: the square.
       source_pixels: how many pixels the picture has itself.
       small: all of the picture squashed to a small square, where one was asked for.
+      array: the square's pixels, where they are at hand already.
     """
 
     image: Image.Image
     source_pixels: int
     small: Image.Image | None
+    array: NDArray[np.uint8] | None = dataclasses.field(default=None, kw_only=True)
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """uint8 [side, side, 3]."""
-        return np.asarray(self.image)
+        return np.asarray(self.image) if self.array is None else self.array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,20 +206,22 @@ def _made_square(
         if pixels is None:
             _decode(image)
 
-        def upright(size: int, resize: str) -> Image.Image:
+        def upright(size: int, resize: str) -> tuple[Image.Image, NDArray[np.uint8] | None]:
             if pixels is None:
-                return _upright(image, _square(image, size, resize))
-            return _upright(image, _fast.square(pixels, _box(image.size, resize), size))
+                return _upright(image, _square(image, size, resize)), None
+            array = _fast.square(pixels, _box(image.size, resize), size)
+            turned = _upright(image, made := Image.fromarray(array))
+            return turned, array if turned is made else None
 
-        square, little = upright(image_size, resize), None
+        (square, array), little = upright(image_size, resize), None
         if small and resize == "squash":
             # Means of whole blocks first, which takes half of the time.
             little = square.resize((small, small), Image.Resampling.BICUBIC, reducing_gap=2.0)
         elif small:
-            little = upright(small, "squash")
+            little, _ = upright(small, "squash")
         source_pixels = image.width * image.height
     square.info = {}  # no EXIF, GPS, comment or colour profile goes along
-    return Square(square, source_pixels, little)
+    return Square(square, source_pixels, little, array=array)
 
 
 def to_square(
@@ -278,7 +282,7 @@ def to_record(
         data, image_size=image_size, resize=resize, max_pixels=max_pixels, decoder=decoder
     )
     jpeg = to_jpeg(square.image, jpeg_quality)
-    return Prepared(square.image, square.source_pixels, None, jpeg)
+    return Prepared(square.image, square.source_pixels, None, jpeg, array=square.array)
 
 
 def check_decoder(decoder: str) -> None:

@@ -6,6 +6,7 @@ equal examples are equal bytes. Version 1 is final: a change of any byte is a ne
 """
 
 import dataclasses
+import functools
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -146,13 +147,24 @@ def _features(example: Example) -> dict[str, bytes | int]:
     }
 
 
+# What hardly any two pictures have alike.
+_OF_ONE_PICTURE = {"image/encoded", "image/filename", "image/key/sha256"}
+
+
+def _entry(key: str, value: bytes | int) -> bytes:
+    return _field(1, _field(1, key.encode()) + _field(2, _feature(value)))
+
+
+_known_entry = functools.lru_cache(maxsize=1024)(_entry)
+
+
 def serialize(example: Example) -> bytes:
     """The bytes of the example as a `tf.train.Example`, equal for equal examples."""
-    entries = b"".join(
-        _field(1, _field(1, key.encode()) + _field(2, _feature(value)))
+    entries = (
+        _entry(key, value) if key in _OF_ONE_PICTURE else _known_entry(key, value)
         for key, value in sorted(_features(example).items())
     )
-    return _field(1, entries)
+    return _field(1, b"".join(entries))
 
 
 def deserialize(record: bytes) -> Example:

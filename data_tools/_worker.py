@@ -15,8 +15,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
 # Here, so that the memory of numpy and Pillow themselves is none of the pictures' share.
-import catdog.images  # noqa: F401
+from data_tools import _prepare
 
 # How a worker says that a task asked for more memory than it may have.
 OUT_OF_MEMORY = 71
@@ -71,6 +73,9 @@ def _answer(
 def serve(descriptor: int) -> None:
     """Answers (function, tasks) after a first message (source, memory, seconds), until the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starter ends its workers, and says so
+    # numpy's matrix library takes its memory with the first product, and ends a process that has
+    # none left: now, so that it is no picture's.
+    _prepare.pixel_sums(np.zeros((1, 1, 3), np.uint8))
     connection = Connection(descriptor)
     try:
         source, more_bytes, cpu_seconds = connection.recv()

@@ -87,7 +87,7 @@ def test_it_is_at_work_where_it_can_be() -> None:
         pixels = _fast.decoded(COMMON["shrunk"], image, SIDE)
     assert pixels is not None
     made = _fast.square(pixels, (0, 0, 500, 375), SIDE)
-    assert np.array_equal(np.asarray(made), fast.pixels)
+    assert np.array_equal(made, fast.pixels)
     assert not np.array_equal(slow.pixels, fast.pixels)
 
 
