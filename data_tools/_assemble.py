@@ -5,13 +5,17 @@ import functools
 import itertools
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from catdog import cli, files, schema
 from data_tools import _describe, _exclusion, _mend, _plan, _prepare, _state, card, writer
-from data_tools._workers import Workers
+from data_tools._workers import Workers, core_count
 from data_tools.config import BuildConfig
+
+# Shards that are written at a time: more would wait for each other, or for the disk.
+_MOST_WRITERS = 4
 
 
 def _tasks(plan: _plan.Plan, folder: Path) -> dict[str, list[writer.ShardTask]]:
@@ -40,11 +44,25 @@ def _prepared(
     return cli.progress(records, total=total, what="preparing pictures")
 
 
-def _kept(tasks: list[writer.ShardTask], state: _state.State) -> Iterator[_prepare.Record]:
-    """The record of each picture of the tasks, in order, made in pass 1."""
-    pictures = itertools.chain.from_iterable(task.pictures for task in tasks)
-    total = sum(len(task.pictures) for task in tasks)
-    return cli.progress(map(state.record, pictures), total=total, what="writing records")
+def _fresh(
+    tasks: list[writer.ShardTask],
+    plan: _plan.Plan,
+    config: BuildConfig,
+    state: _state.State,
+    pool: Workers,
+) -> Iterator[writer.WrittenShard]:
+    """The shard of each task, in order, once it is written."""
+    if not state.keeps:
+        records = _prepared(tasks, plan, config, pool)
+        yield from (writer.write_shard(task, records) for task in tasks)
+        return
+
+    def write(task: writer.ShardTask) -> writer.WrittenShard:
+        return writer.write_shard(task, map(state.record, task.pictures))
+
+    # To copy and hash what pass 1 made leaves the interpreter free most of the time.
+    with ThreadPoolExecutor(min(config.workers or core_count(), _MOST_WRITERS)) as threads:
+        yield from cli.progress(threads.map(write, tasks), total=len(tasks), what="writing shards")
 
 
 def _written(
@@ -58,16 +76,10 @@ def _written(
     if finished:
         cli.say(f"going on: {len(finished)} of {len(every)} shards are finished")
     missing = [task for task in every if task.path.name not in finished]
-    records = _kept(missing, state) if state.keeps else _prepared(missing, plan, config, pool)
-    written: dict[str, list[writer.WrittenShard]] = {name: [] for name in tasks}
-    for name, split in tasks.items():
-        for task in split:
-            shard = finished.get(task.path.name)
-            if shard is None:
-                shard = writer.write_shard(task, records)
-                state.commit(shard)
-            written[name].append(shard)
-    return written
+    for shard in _fresh(missing, plan, config, state, pool):
+        state.commit(shard)
+        finished[shard.shard.file] = shard
+    return {name: [finished[task.path.name] for task in split] for name, split in tasks.items()}
 
 
 def settings(

@@ -1,0 +1,58 @@
+"""Shards are written several at a time, of the records of pass 1."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from data_tools import build_tfrecords, writer
+from data_tools.config import BuildConfig
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(20):
+        shade = Image.new("RGB", (9, 9), (number, number, number))
+        shade.save(folder / f"{('cat', 'dog')[number % 2]}.{number}.jpg", "PNG")
+    return folder
+
+
+def config(pictures: Path, name: str, workers: int) -> BuildConfig:
+    return BuildConfig(
+        source=str(pictures),
+        output_dir=str(pictures.parent / name),
+        image_size=16,
+        num_shards=("3",),
+        workers=workers,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_one_that_cannot_be_written_stops_the_build_and_the_next_one_mends_it(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_shard(task: Any, records: Any) -> Any:
+        if task.path.name.startswith("catdog-train.tfrecord-00001"):
+            raise OSError(errno.ENOSPC, "no space")
+        return real(task, records)
+
+    real = writer.write_shard
+    three = config(pictures, "three", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "write_shard", write_shard)
+        with pytest.raises(OSError, match="no space"):
+            build_tfrecords.main(three)
+    folder = pictures.parent
+    commits = folder / ".three.partial" / "commits"
+    assert [path.name[:27] for path in commits.iterdir()] == ["catdog-train.tfrecord-00000"]
+    assert not (folder / "three").exists()
+    build_tfrecords.main(three)
+    build_tfrecords.main(config(pictures, "one", 1))
+    assert contents(folder / "three") == contents(folder / "one")
