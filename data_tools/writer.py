@@ -1,4 +1,4 @@
-"""Pass 2 of a build: this process writes the records in their order, one shard at a time."""
+"""Pass 2 of a build: a shard is written, its records in their order, and read back."""
 
 import dataclasses
 import hashlib
