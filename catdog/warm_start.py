@@ -53,11 +53,28 @@ def _tell_of_options(checkpoint: Path, old: dict[str, Any], new: dict[str, Any])
             )
 
 
+def _of_classes(
+    weights: dict[str, Any], shapes: dict[str, list[int]], old: dict[str, Any], new: dict[str, Any]
+) -> set[str]:
+    """The names of the weights whose last dimension is the classes: of the last layer, its alone.
+
+    Other layers may be as wide as there are classes.
+    """
+    fitting = [
+        name
+        for name, variable in weights.items()
+        if variable.shape[-1:] == (new["num_classes"],)
+        and shapes.get(name) == [*variable.shape[:-1], old["num_classes"]]
+    ]
+    last = fitting[-1].rpartition("/")[0] if fitting else ""
+    return {name for name in fitting if name.rpartition("/")[0] == last}
+
+
 def fill(checkpoint: Path, variables: dict[str, Any], about: dict[str, Any]) -> None:
     """Fills the weights among `variables`, and their averages, from another run's checkpoint.
 
-    With another number of classes, the weights whose last dimension is that number keep their
-    initial values.
+    Classes are matched by name. The same ones in another order are put in that order; with other
+    ones, the weights of the classes keep their initial values.
 
     Args:
       checkpoint: its folder.
@@ -76,14 +93,13 @@ def fill(checkpoint: Path, variables: dict[str, Any], about: dict[str, Any]) -> 
         )
     _tell_of_options(checkpoint, model_options.described(old), model_options.described(new))
     weights = {name: v for name, v in variables.items() if name.startswith("weights/")}
-    fresh = {
-        name
-        for name, variable in weights.items()
-        if old["num_classes"] != new["num_classes"]
-        and saved["shapes"].get(name) == [*variable.shape[:-1], old["num_classes"]]
-        and variable.shape[-1] == new["num_classes"]
-    }
+    known, given = saved["class_names"], about["class_names"]
+    of_classes = set() if known == given else _of_classes(weights, saved["shapes"], old, new)
+    order = [known.index(name) for name in given] if sorted(known) == sorted(given) else []
+    fresh = set() if order else of_classes
     checkpoints.restore(checkpoint, {name: weights[name] for name in weights.keys() - fresh})
+    for name in of_classes - fresh:
+        weights[name].assign(weights[name].numpy()[..., order])
     for name, variable in variables.items():
         if name.startswith("ema/"):
             variable.assign(variables[name.replace("ema/", "weights/", 1)])

@@ -73,6 +73,41 @@ def test_other_classes_are_learned_anew(source: Path, capsys: pytest.CaptureFixt
     assert "weights/fc8/bias, weights/fc8/kernel learned anew" in capsys.readouterr().err
 
 
+def _named(*names: str) -> dict[str, Any]:
+    return _about(len(names)) | {"class_names": list(names)}
+
+
+def _of_cats_and_dogs(folder: Path) -> Path:
+    """A checkpoint whose last layer has 5 for cats and 6 for dogs; fc7 is two wide as well."""
+    variables = _variables(2, 5.0, units=2)
+    for name in ("weights/fc8/kernel", "weights/fc8/bias"):
+        variables[name].assign(variables[name] + [0.0, 1.0])
+    weights = {k: v for k, v in variables.items() if k.startswith("weights/")}
+    checkpoints.save(folder / "checkpoints", "best", 3, weights, _named("cat", "dog"), keep=1)
+    return warm_start.checkpoint_of(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        (("cat", "dog"), [5.0, 6.0]),
+        (("dog", "cat"), [6.0, 5.0]),
+        (("cat", "fox"), [1.0, 1.0]),
+        (("fox", "wolf"), [1.0, 1.0]),
+    ],
+)
+def test_as_many_classes_are_matched_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, str], row: list[float]
+) -> None:
+    variables = _variables(2, 1.0, units=2)
+    warm_start.fill(_of_cats_and_dogs(tmp_path), variables, _named(*names))
+    for kind in ("weights", "ema"):
+        assert variables[f"{kind}/fc8/bias"].numpy().tolist() == row
+        assert variables[f"{kind}/fc8/kernel"].numpy().tolist() == [row, row]
+        assert set(np.ravel(variables[f"{kind}/fc7/kernel"].numpy()).tolist()) == {5.0}
+    assert ("learned anew" in capsys.readouterr().err) == (row == [1.0, 1.0])
+
+
 def test_another_model_or_width_is_a_mismatch(source: Path) -> None:
     checkpoint = warm_start.checkpoint_of(str(source))
     with pytest.raises(MismatchError, match="holds the model alexnet, this run trains resnet"):
