@@ -52,8 +52,7 @@ def listeners(
         watch,
     ]
     if config.profile_steps:
-        first, last = profiling.parse(config.profile_steps)
-        told.append(profiling.Profiler(model_dir / "profile", first=first, last=last))
+        told.append(_profiler(config, extent))
 
     def on_not_finite(step: int, rate: float, losses: dict[int, float]) -> None:
         places = [shards.address(Path(config.data_dir), split, number) for number in losses]
@@ -72,6 +71,17 @@ def listeners(
         on_bad_records=_bad_records_function(config, manifest),
         on_not_finite=on_not_finite,
         before_save=journal.sync,
+    )
+
+
+def _profiler(config: TrainConfig, extent: Extent) -> profiling.Profiler:
+    first, last = profiling.parse(config.profile_steps)
+    return profiling.Profiler(
+        Path(config.model_dir) / "profile",
+        first=first,
+        last=last,
+        steps_per_epoch=extent.steps_per_epoch,
+        total_steps=extent.total_steps,
     )
 
 
