@@ -17,7 +17,12 @@ Named = tuple[str, Callable[[], bytes]]
 
 
 def check_paths(paths: Sequence[str]) -> None:
-    """Raises UsageError when a path is not there, or none is given; `-` stands for stdin."""
+    """Nothing, when the paths can be read from; `-` stands for stdin.
+
+    Raises:
+      UsageError: a path is not there, or none is given.
+      InputError: a zip cannot be read: now, not when it is its turn.
+    """
     if not paths:
         raise UsageError(
             f"no pictures named; give paths of pictures, folders or zips, or {STDIN} to read "
@@ -26,6 +31,8 @@ def check_paths(paths: Sequence[str]) -> None:
     for path in paths:
         if path != STDIN and not Path(path).exists():
             raise UsageError(f"there is no file or folder {path!r}; give paths of pictures")
+        if _is_zip(Path(path)):
+            archive.Archive(path).close()
 
 
 @contextlib.contextmanager
@@ -81,7 +88,7 @@ def _pictures_at(given: str, opened: contextlib.ExitStack) -> Iterator[Named]:
     path = Path(given)
     if path.is_dir():
         yield from _pictures_below(path)
-    elif path.suffix.lower() == ".zip":
+    elif _is_zip(path):
         members = archive.Archive(given)
         opened.callback(members.close)
         for key in sorted(members.members):
@@ -89,6 +96,10 @@ def _pictures_at(given: str, opened: contextlib.ExitStack) -> Iterator[Named]:
                 yield f"{given}/{key}", _member_reader(members, key)
     else:
         yield given, _reader(path)
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip" and path.is_file()
 
 
 def _pictures_below(folder: Path) -> Iterator[Named]:

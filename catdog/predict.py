@@ -99,7 +99,7 @@ def predictions(
     from catdog.training import distribution
     from catdog.training.predict import Predictor
 
-    slice_ = distribution.slice_of(loaded.strategy, batch_size)
+    slice_ = distribution.evaluation_slice(loaded.strategy, batch_size)
     predictor = Predictor(loaded.model, loaded.strategy, all_views.find(views))
     size = loaded.preparation["image_size"]
     prepare = _preparer(loaded.preparation, max_pixels)

@@ -48,6 +48,11 @@ def slice_of(strategy: tf.distribute.Strategy, batch_size: int) -> Slice:
     return Slice(batch_size, replicas_here=replicas)
 
 
+def evaluation_slice(strategy: tf.distribute.Strategy, batch_size: int) -> Slice:
+    """The same where no example counts more for its batch: the size is rounded up to fit."""
+    return slice_of(strategy, batch_size + -batch_size % strategy.num_replicas_in_sync)
+
+
 def distributed_iterator(
     strategy: tf.distribute.Strategy, make_dataset: Callable[[], tf.data.Dataset]
 ) -> Iterator[Any]:

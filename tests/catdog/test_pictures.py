@@ -80,6 +80,10 @@ def test_paths_are_checked_before_anything_is_read(tmp_path: Path) -> None:
         pictures.check_paths([])
     with pytest.raises(UsageError, match=r"there is no file or folder 'nowhere\.jpg'"):
         pictures.check_paths([str(tmp_path), "nowhere.jpg"])
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+    with pytest.raises(InputError, match="not a zip that can be read"):
+        pictures.check_paths([str(tmp_path), str(tmp_path / "a.zip")])
+    pictures.check_paths([str(tmp_path), "-"])
 
 
 def _names(paths: list[str], lines: bytes) -> list[tuple[str, bytes | str]]:

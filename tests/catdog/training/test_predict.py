@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -209,3 +210,9 @@ def test_progress_sees_every_step(strategies: dict[int, tf.distribute.Strategy])
         lambda: numbered([0, 1, 2, 3, 4, -1], 2), examples=5, batch_size=2, progress=progress
     )
     assert seen == [0, 1, 2]
+
+
+def test_batches_to_score_are_rounded_up_to_what_replicas_can_share() -> None:
+    three: Any = SimpleNamespace(num_replicas_in_sync=3)
+    sizes = [distribution.evaluation_slice(three, size).batch_size for size in (1, 3, 64)]
+    assert sizes == [3, 3, 66]
