@@ -211,8 +211,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
       config: one field is one flag of the command; `data_dir` and `model_dir` have no default.
 
     Raises:
-      UsageError: a setting that cannot be used as given.
-      InputError: there is no data set in `data_dir`, or no checkpoint in `model_dir`.
+      UsageError: a setting that cannot be used as given, or no checkpoint in `model_dir`.
+      InputError: there is no data set in `data_dir`.
       IntegrityError: records or the checkpoint are damaged.
       MismatchError: the model knows other classes, or needs larger pictures.
       NumericError: the model gives NaN.
@@ -250,8 +250,9 @@ def predict(
       views, checkpoint, batch_size, precision, devices, max_pixels: the command's flags.
 
     Raises:
-      UsageError: an argument that cannot be used as given, or a path that is not there.
-      InputError: a zip that cannot be read, or no checkpoint in `model_dir`.
+      UsageError: an argument that cannot be used as given, a path that is not there, or no
+        checkpoint in `model_dir`.
+      InputError: a zip that cannot be read.
       IntegrityError: the checkpoint is damaged.
       NumericError: the model gives NaN.
     """

@@ -239,6 +239,13 @@ def _exit_code(error: BaseException) -> int:
     return 1
 
 
+def _print_result(result: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(result, allow_nan=False), flush=True)
+    except BrokenPipeError:  # nobody listens any more, and all is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run_main(
     main: Callable[..., dict[str, Any]], config_class: type[Any], *, positional: str = ""
 ) -> NoReturn:
@@ -255,13 +262,13 @@ def run_main(
         if config is None:
             sys.exit(0)
         result = main(config, rest) if positional else main(config)
+        _print_result(result)
     except SystemExit:
         raise
     except BaseException as error:
         code = _exit_code(error)
         sys.stderr.flush()
         sys.exit(code)
-    print(json.dumps(result, allow_nan=False), flush=True)
     sys.exit(0)
 
 

@@ -4,6 +4,7 @@ python -m catdog.train --data_dir=DATA --model_dir=RUN
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,11 @@ def _train(config: TrainConfig, manifest: schema.Manifest, signals: Signals) -> 
     result: dict[str, Any] = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
     if config.validation_split:
         checkpoints.restore(best, run.weights)
-        result |= run.evaluate(config.validation_split, config.final_views, signals.check)
+        found = run.evaluate(config.validation_split, config.final_views, signals.check)
+        # A score may have a value with the views of validation and none with these.
+        numbers = {name: value for name, value in found.items() if isinstance(value, float)}
+        none = [name for name, value in numbers.items() if not math.isfinite(value)]
+        result |= found | dict.fromkeys(none)
     return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import json
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -62,6 +64,28 @@ def test_result_is_the_last_line_of_stdout_as_json(run: Run) -> None:
     code, out, err = run(show, "--source=a b", "--count", "5")
     assert (code, json.loads(out[-1])) == (0, {"source": "a b", "count": 5})
     assert err == ["working"]
+
+
+@pytest.mark.parametrize(("stdout", "code"), [("/dev/full", 7), ("closed", 0)])
+def test_a_result_that_cannot_be_written_is_told_and_one_that_nobody_reads_is_not(
+    stdout: str, code: int
+) -> None:
+    program = (
+        "import dataclasses\n"
+        "from catdog import cli\n"
+        "Config = dataclasses.make_dataclass('Config', [], frozen=True)\n"
+        "cli.run_main(lambda config: {'a': 1}, Config)\n"
+    )
+    if stdout == "closed":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(stdout, os.O_WRONLY)
+    done = subprocess.run([sys.executable, "-c", program], stdout=writer, stderr=-1, text=True)
+    os.close(writer)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("error: the disk is full") == bool(code)
+    assert done.stderr.count("\n") == bool(code)
 
 
 def test_arguments_that_are_no_flags_reach_a_main_that_names_them(run: Run) -> None:
