@@ -21,16 +21,17 @@ def main(config: EvaluateConfig) -> dict[str, Any]:
     cli.import_tensorflow()
     import numpy as np
 
-    from catdog import parts
+    from catdog import agreement, parts
     from catdog.data import views
     from catdog.training import distribution, loop
     from catdog.training.predict import Predictions, Predictor
 
     evaluators = parts.make_evaluators(config.evaluators, config.evaluator_option)
     loaded = parts.load_model(checkpoint, devices=config.devices, precision_name=config.precision)
-    model_labels = parts.same_classes(loaded.class_names, manifest.class_names)
-    parts.check_image_size(loaded.model, manifest)
-    slice_ = distribution.slice_of(loaded.strategy, config.batch_size)
+    model_labels = agreement.same_classes(loaded.class_names, manifest.class_names)
+    agreement.check_image_size(loaded.model, manifest)
+    agreement.tell_of_preparation(loaded.preparation, manifest)
+    slice_ = distribution.evaluation_slice(loaded.strategy, config.batch_size)
     predictor = Predictor(loaded.model, loaded.strategy, views.find(config.views))
     predictions = parts.predict_split(predictor, data_dir, manifest, config.split, slice_=slice_)
     renamed = Predictions(np.array(model_labels)[predictions.labels], predictions.probabilities)

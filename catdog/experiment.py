@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from catdog import (
     __version__,
+    agreement,
     feed,
     files,
     flags,
@@ -25,6 +26,7 @@ from catdog import (
 from catdog.config import TrainConfig
 from catdog.data import decoder, order, pipeline, views
 from catdog.errors import IntegrityError, UsageError
+from catdog.evaluators._evaluator import Evaluator
 from catdog.schedules._schedule import Schedule
 from catdog.signals import Signals
 from catdog.training import distribution, precision
@@ -73,7 +75,6 @@ def _evaluate_function(
         name: Predictor(model, strategy, views.find(name))
         for name in {config.validation_views, config.final_views}
     }
-    slice_ = distribution.slice_of(strategy, config.eval_batch_size)
 
     def evaluate(split: str, views_name: str, check: Check) -> dict[str, Any]:
         predictions = parts.predict_split(
@@ -81,13 +82,13 @@ def _evaluate_function(
             Path(config.data_dir),
             manifest,
             split,
-            slice_=slice_,
+            slice_=distribution.evaluation_slice(strategy, config.eval_batch_size),
             reader_threads=config.reader_threads,
             check=check,
         )
         scores = scores_of(predictions, evaluators)
-        about: dict[str, Any] = {"split": split, "views": views_name}
-        about["examples"] = len(predictions.labels)
+        count = len(predictions.labels)
+        about: dict[str, Any] = {"split": split, "views": views_name, "examples": count}
         return about | {name: scores[name] for name in sorted(scores)}
 
     return evaluate
@@ -185,6 +186,12 @@ def _make_schedule(config: TrainConfig, extent: Extent) -> Schedule:
     return schedule
 
 
+def _make_evaluator(config: TrainConfig, manifest: schema.Manifest) -> Evaluator:
+    evaluator = parts.make_evaluator(config.evaluator, config.evaluator_option)
+    agreement.check_evaluator(evaluator, config.evaluator, manifest, config.validation_split)
+    return evaluator
+
+
 Records = list[dict[str, Any]]
 
 
@@ -199,11 +206,11 @@ def build(config: TrainConfig, *, signals: Signals, on_epoch: Callable[[Records]
     manifest = schema.read_checked(config.data_dir, _splits(config))
     extent = _extent(config, manifest)
     schedule = _make_schedule(config, extent)
-    evaluator = parts.make_evaluator(config.evaluator, config.evaluator_option)
+    evaluator = _make_evaluator(config, manifest)
     strategy = distribution.make_strategy(config.devices)
     about = _about(config, manifest, strategy)
     model, steps = _make_steps(config, about, manifest, strategy)
-    parts.check_image_size(model, manifest)
+    agreement.check_image_size(model, manifest)
     batches = feed.feed(config, manifest, model, strategy, extent)
     evaluate = _evaluate_function(config, manifest, model, strategy)
     start = resume.start(Path(config.model_dir), about, steps.variables, extent)
@@ -288,7 +295,6 @@ def _summary(config: TrainConfig, about: dict[str, Any], examples: int) -> str:
 
 def write_settings(config: TrainConfig) -> None:
     """Writes config.json and flags.txt into the run's folder."""
-    model_dir = Path(config.model_dir)
     saved = {"catdog_version": __version__, "config": dataclasses.asdict(config)}
-    files.write_json(model_dir / "config.json", saved)
-    files.write_whole(model_dir / "flags.txt", flags.to_flags_text(config))
+    files.write_json(Path(config.model_dir, "config.json"), saved)
+    files.write_whole(Path(config.model_dir, "flags.txt"), flags.to_flags_text(config))

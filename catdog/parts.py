@@ -12,7 +12,7 @@ from catdog import cli, inquest, model_options, registry, schema
 from catdog.augmentations._augmentation import Augmentation
 from catdog.data import pipeline
 from catdog.data.pipeline import Slice
-from catdog.errors import IntegrityError, MismatchError, UsageError
+from catdog.errors import IntegrityError, UsageError
 from catdog.evaluators._evaluator import Evaluator
 from catdog.optimizers._optimizer import Optimizer
 from catdog.schedules._schedule import Schedule
@@ -195,32 +195,6 @@ def load_model(checkpoint: Path, *, devices: tuple[str, ...], precision_name: st
     checkpoints.restore(checkpoint, weights(model))
     names = tuple(about["class_names"])
     return LoadedModel(model, strategy, names, about["preparation"], checkpoint)
-
-
-def same_classes(model_names: Iterable[str], data_names: Iterable[str]) -> list[int]:
-    """The model's class number for each class of the data, matched by name.
-
-    Raises:
-      MismatchError: one has a class that the other does not have.
-    """
-    known, given = list(model_names), list(data_names)
-    if sorted(known) != sorted(given):
-        same_but_case = sorted(map(str.lower, known)) == sorted(map(str.lower, given))
-        way_out = "rename the folders" if same_but_case else "choose a data set of these classes"
-        raise MismatchError(
-            f"the model knows the classes {', '.join(known)}, the data set has "
-            f"{', '.join(given)}; {way_out} and build it again"
-        )
-    return [known.index(name) for name in given]
-
-
-def check_image_size(model: Any, manifest: schema.Manifest) -> None:
-    """Raises MismatchError when the stored pictures are too small for the model."""
-    if manifest.image_size < model.image_size:
-        raise MismatchError(
-            f"the model needs pictures of at least {model.image_size} pixels, the data set has "
-            f"{manifest.image_size}; build it with --image_size=256"
-        )
 
 
 def predict_split(

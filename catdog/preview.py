@@ -153,9 +153,9 @@ def main(config: PreviewConfig) -> dict[str, Any]:
     if not split.examples:
         raise UsageError(f"the split {config.split!r} has no pictures; choose another --split")
     cli.import_tensorflow()
-    from catdog import parts
+    from catdog import agreement
 
-    parts.check_image_size(config, manifest)
+    agreement.check_image_size(config, manifest)
     records = _stored(data_dir, split)
     chosen = _chosen(records, config.pictures, len(manifest.class_names))
     rows = _rows(config, manifest, chosen)

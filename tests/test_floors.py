@@ -15,7 +15,7 @@ FLOORS = {
     "_budget _fast registry flags checks cli files signals html",
     1: "data augmentations models evaluators optimizers schedules",
     2: "training reports",
-    3: "config model_options parts warm_start resume listeners feed experiment",
+    3: "config model_options agreement parts warm_start resume listeners feed experiment",
     4: "train evaluate predict preview export report",
     5: "api",
 }

@@ -183,7 +183,7 @@ class Loop:
             self.listeners.on_not_finite(step, rate, dict(found))
             raise NumericError(
                 f"the loss of step {step} is {result.cross_entropies[place]} at a learning rate "
-                f"of {rate:.3g}; train again with a lower --learning_rate"
+                f"of {rate:.3g}; train again with a lower --learning_rate, into a new --model_dir"
             )
         if not math.isfinite(result.l2):
             ids, losses = result.ids[-1], result.losses[-1]
@@ -191,7 +191,7 @@ class Loop:
             self.listeners.on_not_finite(first + len(rates) - 1, float(rates[-1]), dict(found))
             raise NumericError(
                 f"the weights are no longer finite after step {first + len(rates) - 1}; "
-                "train again with a lower --learning_rate"
+                "train again with a lower --learning_rate, into a new --model_dir"
             )
 
     def _tell_bad_records(self, progress: Progress, result: StepResults) -> None:

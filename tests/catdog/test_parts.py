@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from catdog import parts, schema
 from catdog.augmentations._augmentation import Augmentation
-from catdog.errors import MismatchError, UsageError
+from catdog.errors import UsageError
 from catdog.training import checkpoints, distribution
 
 DESCRIPTION = {
@@ -162,23 +162,6 @@ def test_a_saved_model_predicts_the_same_when_loaded(
     assert loaded.class_names == ("a", "b", "c")
     assert loaded.preparation["resize"] == "crop"
     assert loaded.strategy.num_replicas_in_sync == max(1, len(devices))
-
-
-def test_classes_are_matched_by_name() -> None:
-    assert parts.same_classes(["cat", "dog"], ["dog", "cat"]) == [1, 0]
-    with pytest.raises(MismatchError, match="choose a data set of these classes"):
-        parts.same_classes(["cat", "dog"], ["cat", "fox"])
-    with pytest.raises(MismatchError, match="knows the classes cat, dog"):
-        parts.same_classes(["cat", "dog"], ["cat", "dog", "fox"])
-
-
-def test_pictures_smaller_than_the_models_are_refused(tiny_data: Any) -> None:
-    manifest = schema.read_manifest(tiny_data({"train": 4}, shards=1))
-    model = parts.make_model(DESCRIPTION, seed=0, dtype="float32")
-    parts.check_image_size(model, manifest)
-    manifest.preparation["image_size"] = 226
-    with pytest.raises(MismatchError, match="at least 227 pixels, the data set has 226"):
-        parts.check_image_size(model, manifest)
 
 
 def test_equal_devices_share_one_strategy_in_a_process(two_devices: tuple[str, ...]) -> None:
