@@ -4,7 +4,9 @@ import dataclasses
 import functools
 import itertools
 import os
+import threading
 from collections.abc import Iterator
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -44,25 +46,47 @@ def _prepared(
     return cli.progress(records, total=total, what="preparing pictures")
 
 
-def _fresh(
-    tasks: list[writer.ShardTask],
-    plan: _plan.Plan,
-    config: BuildConfig,
-    state: _state.State,
-    pool: Workers,
+class _Stopped(Exception):
+    """The build ends; whoever writes a shard is to leave it."""
+
+
+def _kept(
+    tasks: list[writer.ShardTask], config: BuildConfig, state: _state.State
 ) -> Iterator[writer.WrittenShard]:
-    """The shard of each task, in order, once it is written."""
-    if not state.keeps:
-        records = _prepared(tasks, plan, config, pool)
-        yield from (writer.write_shard(task, records) for task in tasks)
-        return
+    """The shard of each task, in order, of records that pass 1 made; several are being written.
 
-    def write(task: writer.ShardTask) -> writer.WrittenShard:
-        return writer.write_shard(task, map(state.record, task.pictures))
+    To copy and hash those leaves the interpreter free most of the time. When this ends, in whatever
+    way, no thread writes any more.
+    """
+    stop = threading.Event()
+    counts = [0] * len(tasks)
 
-    # To copy and hash what pass 1 made leaves the interpreter free most of the time.
-    with ThreadPoolExecutor(min(config.workers or core_count(), _MOST_WRITERS)) as threads:
-        yield from cli.progress(threads.map(write, tasks), total=len(tasks), what="writing shards")
+    def records(place: int) -> Iterator[_prepare.Record]:
+        for picture in tasks[place].pictures:
+            if stop.is_set():
+                raise _Stopped
+            counts[place] += 1
+            yield state.record(picture)
+
+    def write(place: int) -> writer.WrittenShard:
+        return writer.write_shard(tasks[place], records(place))
+
+    meter, told = cli.Meter(sum(len(task.pictures) for task in tasks), "writing records"), 0
+    threads = ThreadPoolExecutor(min(config.workers or core_count(), _MOST_WRITERS))
+    try:
+        for future in [threads.submit(write, place) for place in range(len(tasks))]:
+            while not future.done():
+                futures.wait([future], timeout=1.0)
+                meter.advance((now := sum(counts)) - told)
+                told = now
+            yield future.result()
+    finally:
+        stop.set()
+        try:
+            threads.shutdown(cancel_futures=True)
+        finally:  # a first signal may have ended that wait; a second one ends the process
+            threads.shutdown()
+        meter.close()
 
 
 def _written(
@@ -76,7 +100,12 @@ def _written(
     if finished:
         cli.say(f"going on: {len(finished)} of {len(every)} shards are finished")
     missing = [task for task in every if task.path.name not in finished]
-    for shard in _fresh(missing, plan, config, state, pool):
+    if state.keeps:
+        fresh = _kept(missing, config, state)
+    else:
+        records = _prepared(missing, plan, config, pool)
+        fresh = (writer.write_shard(task, records) for task in missing)
+    for shard in fresh:
         state.commit(shard)
         finished[shard.shard.file] = shard
     return {name: [finished[task.path.name] for task in split] for name, split in tasks.items()}

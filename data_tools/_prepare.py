@@ -92,9 +92,9 @@ def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
 def _strip_sums(strip: NDArray[np.uint8]) -> schema.Sums:
     """The exact sums over the pixels uint8 [n, 3]: found around the middle, then moved."""
     count = len(strip)
-    above = np.subtract(strip, np.float32(_MIDDLE), dtype=np.float32)
-    if short := -count % (_EXACT * _SIDE_BY_SIDE):
-        above = np.concatenate([above, np.zeros((short, 3), np.float32)])
+    above = np.empty((count + -count % (_EXACT * _SIDE_BY_SIDE), 3), np.float32)
+    np.subtract(strip, np.float32(_MIDDLE), out=above[:count])
+    above[count:] = 0
     blocks = above.reshape(-1, _EXACT, 3 * _SIDE_BY_SIDE)
     products = (blocks.transpose(0, 2, 1) @ blocks).sum(axis=0, dtype=np.float64)
     # of each two pixels side by side, those of a pixel with itself

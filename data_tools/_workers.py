@@ -32,11 +32,14 @@ _AHEAD = 8
 # So many guilty tasks on end, no other between them: then it is the machine, not the pictures.
 _GUILTY_ON_END = 20
 _FALSE_STARTS = 3
-# What a worker starts with, where the user has not set it. numpy's matrix library would start a
-# thread for each core, which no worker uses. glibc would give the memory of each picture back to
+# What a worker starts with, where the user has not set it. numpy's matrix library, whichever it is,
+# would start a thread for each core. glibc would give the memory of each picture back to
 # the system and get it again for the next one, page by page: that of 2 megapixels or fewer stays.
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20),
 }

@@ -55,7 +55,7 @@ class BuildConfig:
     decoder: str = flags.option(
         images.PILLOW,
         "what decodes and resizes: pillow, or fast, which rounds some pixels differently and needs "
-        "pip install 'catdog[fast]'; both reject the same pictures",
+        "pip install simplejpeg cykooz-resizer; both reject the same pictures",
         choices=images.DECODERS,
     )
     num_shards: tuple[str, ...] = flags.option(

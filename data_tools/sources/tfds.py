@@ -21,6 +21,9 @@ from data_tools.sources._store import Entry
 
 _ARCHIVE = "tfds"
 
+# What a disk says that takes no more: full, over a quota, over a limit of the file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @dataclasses.dataclass(frozen=True)
 class _Features:
@@ -39,7 +42,7 @@ def _explained(name: str) -> Iterator[None]:
     except (InputError, UsageError, MemoryError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in _FULL:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(

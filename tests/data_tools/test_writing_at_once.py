@@ -1,13 +1,19 @@
 """Shards are written several at a time, of the records of pass 1."""
 
 import errno
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from catdog.errors import Preempted
 from data_tools import build_tfrecords, writer
+from data_tools._state import State
 from data_tools.config import BuildConfig
 
 
@@ -56,3 +62,48 @@ def test_one_that_cannot_be_written_stops_the_build_and_the_next_one_mends_it(
     build_tfrecords.main(three)
     build_tfrecords.main(config(pictures, "one", 1))
     assert contents(folder / "three") == contents(folder / "one")
+
+
+def test_a_signal_is_heard_between_two_records(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def record(self: State, picture: Any) -> Any:
+        read.append(picture)
+        if len(read) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        return real(self, picture)
+
+    real = State.record
+    monkeypatch.setattr(State, "record", record)
+    with pytest.raises(Preempted):
+        build_tfrecords.main(config(pictures, "data", 2))
+    assert 4 <= len(read) <= 10
+    assert not list((pictures.parent / ".data.partial" / "commits").iterdir())
+    monkeypatch.undo()
+    build_tfrecords.main(config(pictures, "data", 2))
+
+
+def test_no_thread_writes_any_more_when_a_signal_follows_an_error(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = []
+
+    def write_shard(task: Any, records: Any) -> Any:
+        writing.append(task)
+        try:
+            if task.path.name.startswith("catdog-train.tfrecord-00000"):
+                threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+                raise OSError(errno.ENOSPC, "no space")
+            time.sleep(1.0)
+            return real(task, records)
+        finally:
+            writing.remove(task)
+
+    real = writer.write_shard
+    monkeypatch.setattr(writer, "write_shard", write_shard)
+    with pytest.raises(Preempted):
+        build_tfrecords.main(config(pictures, "data", 3))
+    assert not writing
