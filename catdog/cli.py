@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import select
 import sys
 import tempfile
 import time
@@ -239,11 +240,18 @@ def _exit_code(error: BaseException) -> int:
     return 1
 
 
-def _print_result(result: dict[str, Any]) -> None:
-    try:
-        print(json.dumps(result, allow_nan=False), flush=True)
-    except BrokenPipeError:  # nobody listens any more, and all is done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _is_unheard(error: BaseException) -> bool:
+    """Whether it says that nobody reads stdout any more."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _drop_stdout() -> None:
+    """What is left for stdout, and all that still comes, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_main(
@@ -260,14 +268,19 @@ def run_main(
     try:
         config, rest = _parse(config_class, sys.argv, positional, module)
         if config is None:
+            sys.stdout.flush()
             sys.exit(0)
         result = main(config, rest) if positional else main(config)
-        _print_result(result)
+        print(json.dumps(result, allow_nan=False), flush=True)
     except SystemExit:
         raise
     except BaseException as error:
-        code = _exit_code(error)
+        code = 0 if _is_unheard(error) else _exit_code(error)
         sys.stderr.flush()
+        try:
+            sys.stdout.flush()
+        except OSError:  # else Python tries once more, and exits with a code of its own
+            _drop_stdout()
         sys.exit(code)
     sys.exit(0)
 

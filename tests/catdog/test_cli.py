@@ -66,22 +66,35 @@ def test_result_is_the_last_line_of_stdout_as_json(run: Run) -> None:
     assert err == ["working"]
 
 
+TALKING = """
+import dataclasses
+from catdog import cli
+Config = dataclasses.make_dataclass("Config", [], frozen=True)
+def main(config):
+    print("a line")
+    return {"a": 1}
+cli.run_main(main, Config)
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
 @pytest.mark.parametrize(("stdout", "code"), [("/dev/full", 7), ("closed", 0)])
-def test_a_result_that_cannot_be_written_is_told_and_one_that_nobody_reads_is_not(
-    stdout: str, code: int
+def test_output_that_cannot_be_written_is_told_and_such_that_nobody_reads_is_not(
+    stdout: str, code: int, arguments: list[str], unbuffered: str
 ) -> None:
-    program = (
-        "import dataclasses\n"
-        "from catdog import cli\n"
-        "Config = dataclasses.make_dataclass('Config', [], frozen=True)\n"
-        "cli.run_main(lambda config: {'a': 1}, Config)\n"
-    )
     if stdout == "closed":
         reader, writer = os.pipe()
         os.close(reader)
     else:
         writer = os.open(stdout, os.O_WRONLY)
-    done = subprocess.run([sys.executable, "-c", program], stdout=writer, stderr=-1, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TALKING, *arguments],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
     os.close(writer)
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("error: the disk is full") == bool(code)
