@@ -37,7 +37,7 @@ def libraries() -> tuple[Any, Any]:
     except ImportError as error:
         raise UsageError(
             f"the decoder fast needs simplejpeg and cykooz_resizer ({error}); "
-            "pip install 'catdog[fast]', or take --decoder=pillow"
+            "pip install simplejpeg cykooz-resizer, or take --decoder=pillow"
         ) from None
     return simplejpeg, cykooz_resizer
 

@@ -28,7 +28,7 @@ class TrainConfig:
     )
     progressive_sizes: tuple[str, ...] = _option(
         (),
-        "SIDE:EPOCHS,…, such as 131:20,163:10: sides of the pictures of the first epochs; the rest "
+        "SIDE:EPOCHS,…, such as 131:8,163:4: sides of the pictures of the first epochs; the rest "
         "has those of the model",
     )
     optimizer: str = _option("momentum", "a file of catdog/optimizers")

@@ -30,7 +30,7 @@ def _pair(entry: str) -> tuple[int, int]:
     size, colon, epochs = entry.partition(":")
     if not (colon and size.isdecimal() and epochs.isdecimal() and int(size) and int(epochs)):
         raise UsageError(
-            f"--progressive_sizes takes SIDE:EPOCHS,…, such as 131:20,163:10, received {entry!r}"
+            f"--progressive_sizes takes SIDE:EPOCHS,…, such as 131:8,163:4, received {entry!r}"
         )
     return int(size), int(epochs)
 
