@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 # Of the share of differences that the images themselves have (0.96 in photographs), a tenth or
 # more arrives at fc7 of AlexNets that learn; in `published`, which stays at chance for long, it
-# falls to 0.02 at conv2 and below 0.001 at conv4. docs/troubleshooting.md has the table and its program.
+# falls to 0.02 at conv2 and below 0.001 at conv4. docs/troubleshooting.md has the table and its
+# program.
 _LEAST_DIFFERING = 0.03
 # By the same program mean squares are 0.2 to 5 in the one kind, 0.001 at the least in the other;
 # weight decay may take them down further in a network that goes on learning.
