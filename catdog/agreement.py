@@ -35,16 +35,16 @@ def check_image_size(model: Any, manifest: schema.Manifest) -> None:
 
     Where they are much larger it says what of them a view shows.
     """
+    if manifest.image_size < model.image_size:
+        raise MismatchError(
+            f"the model needs pictures of at least {model.image_size} pixels, the data set has "
+            f"{manifest.image_size}; build it with --image_size=256"
+        )
     if manifest.image_size > _LARGE * model.image_size:
         cli.say(
             f"note: a view shows {100 * model.image_size / manifest.image_size:.0f} % of a "
             f"picture's side, {model.image_size} of {manifest.image_size} pixels; pictures built "
             "with --image_size=256 are shown nearly whole"
-        )
-    if manifest.image_size < model.image_size:
-        raise MismatchError(
-            f"the model needs pictures of at least {model.image_size} pixels, the data set has "
-            f"{manifest.image_size}; build it with --image_size=256"
         )
 
 

@@ -20,7 +20,14 @@ from typing import Any, NoReturn, TypeVar
 from absl import flags as absl_flags
 
 from catdog import flags
-from catdog.errors import CatdogError, IntegrityError, Preempted, ResourceError, UsageError
+from catdog.errors import (
+    NO_SPACE,
+    CatdogError,
+    IntegrityError,
+    Preempted,
+    ResourceError,
+    UsageError,
+)
 
 Config = TypeVar("Config")
 Element = TypeVar("Element")
@@ -182,7 +189,7 @@ def _parse(
 
 def _translated(error: BaseException) -> BaseException:
     """The error as one of ours where it has a meaning to a user, else itself."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         return ResourceError(f"the disk is full ({error}); free some space and run again")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
         return UsageError(f"no permission: {error}; choose another folder or mend its rights")
@@ -214,9 +221,8 @@ def _is_damage(error: BaseException) -> bool:
 
 
 def _is_full_disk(error: BaseException) -> bool:
-    """Whether TensorFlow passes on ENOSPC, EDQUOT or EFBIG: it keeps the text, not the number."""
-    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return any(os.strerror(number) in str(error) for number in numbers)
+    """Whether TensorFlow passes on one of NO_SPACE: it keeps the text, not the number."""
+    return any(os.strerror(number) in str(error) for number in NO_SPACE)
 
 
 def _first_line(error: BaseException) -> str:
@@ -249,11 +255,6 @@ def _is_unheard(error: BaseException) -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _drop_stdout() -> None:
-    """What is left for stdout, and all that still comes, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def run_main(
     main: Callable[..., dict[str, Any]], config_class: type[Any], *, positional: str = ""
 ) -> NoReturn:
@@ -280,7 +281,7 @@ def run_main(
         try:
             sys.stdout.flush()
         except OSError:  # else Python tries once more, and exits with a code of its own
-            _drop_stdout()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
     sys.exit(0)
 

@@ -3,6 +3,11 @@
 The message of each is one line: the rule, the value received and the way out.
 """
 
+import errno
+
+# What the system says of a disk that takes no more: full, over a quota, over a file's limit.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class CatdogError(Exception):
     """A failure that catdog explains in one line; `exit_code` is what the process ends with."""

@@ -4,7 +4,6 @@ python -m catdog.evaluate --data_dir=DATA --model_dir=RUN --split=validation --v
 python -m catdog.evaluate --data_dir=DATA --model_dir=RUN --evaluators=accuracy,auc
 """
 
-import math
 from typing import Any
 
 from catdog import cli, schema
@@ -40,8 +39,7 @@ def main(config: EvaluateConfig) -> dict[str, Any]:
         "split": config.split,
         "views": config.views,
         "examples": len(predictions.labels),
-        # AUC, for one, has no value where a class is missing; JSON knows no NaN.
-        **{name: score if math.isfinite(score) else None for name, score in scores.items()},
+        **parts.printable(scores),
         "checkpoint": str(loaded.checkpoint),
     }
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,14 @@ def load_model(checkpoint: Path, *, devices: tuple[str, ...], precision_name: st
     checkpoints.restore(checkpoint, weights(model))
     names = tuple(about["class_names"])
     return LoadedModel(model, strategy, names, about["preparation"], checkpoint)
+
+
+def printable(scores: dict[str, Any]) -> dict[str, Any]:
+    """The same, None for a score that has no value: AUC, for one, where a class is missing."""
+    return {
+        name: None if isinstance(score, float) and not math.isfinite(score) else score
+        for name, score in scores.items()
+    }
 
 
 def predict_split(

@@ -4,7 +4,6 @@ python -m catdog.train --data_dir=DATA --model_dir=RUN
 """
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +67,7 @@ def _read_manifest(config: TrainConfig) -> schema.Manifest:
 
 
 def _train(config: TrainConfig, manifest: schema.Manifest, signals: Signals) -> dict[str, Any]:
-    from catdog import experiment
+    from catdog import experiment, parts
     from catdog.reports import curves
 
     model_dir = Path(config.model_dir)
@@ -101,10 +100,7 @@ def _train(config: TrainConfig, manifest: schema.Manifest, signals: Signals) -> 
     if config.validation_split:
         checkpoints.restore(best, run.weights)
         found = run.evaluate(config.validation_split, config.final_views, signals.check)
-        # A score may have a value with the views of validation and none with these.
-        numbers = {name: value for name, value in found.items() if isinstance(value, float)}
-        none = [name for name, value in numbers.items() if not math.isfinite(value)]
-        result |= found | dict.fromkeys(none)
+        result |= parts.printable(found)
     return result | {"checkpoint": str(best), "peak_memory_mb": cli.peak_memory_mb()}
 
 

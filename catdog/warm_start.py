@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from catdog import cli, model_options, schema
+from catdog import agreement, cli, model_options, schema
 from catdog.errors import IntegrityError, MismatchError, UsageError
 from catdog.training import checkpoints
 
@@ -95,7 +95,7 @@ def fill(checkpoint: Path, variables: dict[str, Any], about: dict[str, Any]) -> 
     weights = {name: v for name, v in variables.items() if name.startswith("weights/")}
     known, given = saved["class_names"], about["class_names"]
     of_classes = set() if known == given else _of_classes(weights, saved["shapes"], old, new)
-    order = [known.index(name) for name in given] if sorted(known) == sorted(given) else []
+    order = agreement.same_classes(known, given) if sorted(known) == sorted(given) else []
     fresh = set() if order else of_classes
     checkpoints.restore(checkpoint, {name: weights[name] for name in weights.keys() - fresh})
     for name in of_classes - fresh:

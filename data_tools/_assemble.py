@@ -1,13 +1,13 @@
 """A plan becomes a data set: shards missing, finished before or damaged; then the manifest."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import os
 import threading
-from collections.abc import Iterator
-from concurrent import futures
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from data_tools.config import BuildConfig
 
 # Shards that are written at a time: more would wait for each other, or for the disk.
 _MOST_WRITERS = 4
+
+Shards = Generator[writer.WrittenShard, None, None]
 
 
 def _tasks(plan: _plan.Plan, folder: Path) -> dict[str, list[writer.ShardTask]]:
@@ -50,9 +52,7 @@ class _Stopped(Exception):
     """The build ends; whoever writes a shard is to leave it."""
 
 
-def _kept(
-    tasks: list[writer.ShardTask], config: BuildConfig, state: _state.State
-) -> Iterator[writer.WrittenShard]:
+def _kept(tasks: list[writer.ShardTask], config: BuildConfig, state: _state.State) -> Shards:
     """The shard of each task, in order, of records that pass 1 made; several are being written.
 
     To copy and hash those leaves the interpreter free most of the time. When this ends, in whatever
@@ -76,7 +76,7 @@ def _kept(
     try:
         for future in [threads.submit(write, place) for place in range(len(tasks))]:
             while not future.done():
-                futures.wait([future], timeout=1.0)
+                wait([future], timeout=1.0)
                 meter.advance((now := sum(counts)) - told)
                 told = now
             yield future.result()
@@ -105,9 +105,11 @@ def _written(
     else:
         records = _prepared(missing, plan, config, pool)
         fresh = (writer.write_shard(task, records) for task in missing)
-    for shard in fresh:
-        state.commit(shard)
-        finished[shard.shard.file] = shard
+    # Closed here: an exception would hold it, and its threads, for as long as it is on its way.
+    with contextlib.closing(fresh):
+        for shard in fresh:
+            state.commit(shard)
+            finished[shard.shard.file] = shard
     return {name: [finished[task.path.name] for task in split] for name, split in tasks.items()}
 
 

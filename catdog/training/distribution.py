@@ -49,7 +49,7 @@ def slice_of(strategy: tf.distribute.Strategy, batch_size: int) -> Slice:
 
 
 def evaluation_slice(strategy: tf.distribute.Strategy, batch_size: int) -> Slice:
-    """The same where no example counts more for its batch: the size is rounded up to fit."""
+    """The same for batches that are only scored: their size is rounded up to fit the replicas."""
     return slice_of(strategy, batch_size + -batch_size % strategy.num_replicas_in_sync)
 
 

@@ -6,7 +6,6 @@ into a temporary zip, and everybody else reads from that.
 
 import contextlib
 import dataclasses
-import errno
 import os
 import sys
 import zipfile
@@ -15,14 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from catdog import cli
-from catdog.errors import InputError, UsageError
+from catdog.errors import NO_SPACE, InputError, UsageError
 from data_tools.sources._source import Listing, Source, listing
 from data_tools.sources._store import Entry
 
 _ARCHIVE = "tfds"
-
-# What a disk says that takes no more: full, over a quota, over a limit of the file.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +38,7 @@ def _explained(name: str) -> Iterator[None]:
     except (InputError, UsageError, MemoryError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(

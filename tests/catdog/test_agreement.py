@@ -1,7 +1,6 @@
 """What does not go together is refused, or told, before anything is computed."""
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,7 +31,9 @@ def test_classes_are_matched_by_name() -> None:
 def test_pictures_smaller_than_the_models_are_refused_and_much_larger_ones_told(
     manifest: schema.Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = SimpleNamespace(image_size=227)
+    description = {"name": "alexnet", "options": ["width=0.02"], "num_classes": 2}
+    scaling = {"mean": [1.0] * 3, "std": [1.0] * 3}
+    model = parts.make_model(description | scaling, seed=0, dtype="float32")
     agreement.check_image_size(model, manifest)
     manifest.preparation["image_size"] = 226
     with pytest.raises(MismatchError, match="at least 227 pixels, the data set has 226"):

@@ -164,6 +164,11 @@ def test_a_saved_model_predicts_the_same_when_loaded(
     assert loaded.strategy.num_replicas_in_sync == max(1, len(devices))
 
 
+def test_a_score_without_a_value_is_printed_as_none() -> None:
+    scores = {"split": "test", "examples": 3, "auc": float("nan"), "loss": float("inf"), "f1": 0.5}
+    assert parts.printable(scores) == scores | {"auc": None, "loss": None}
+
+
 def test_equal_devices_share_one_strategy_in_a_process(two_devices: tuple[str, ...]) -> None:
     """Two MirroredStrategy objects of one process abort each other's collective operations."""
     first, second = (distribution.make_strategy(("CPU:0", "CPU:1")) for _ in range(2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from catdog import resume, schema, warm_start
+from catdog import parts, resume, schema, warm_start
 from catdog.errors import MismatchError, UsageError
 from catdog.training import checkpoints
 from catdog.training.progress import Extent
@@ -106,6 +106,17 @@ def test_as_many_classes_are_matched_by_name(
         assert variables[f"{kind}/fc8/kernel"].numpy().tolist() == [row, row]
         assert set(np.ravel(variables[f"{kind}/fc7/kernel"].numpy()).tolist()) == {5.0}
     assert ("learned anew" in capsys.readouterr().err) == (row == [1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet", "densenet"])
+def test_the_weights_of_the_classes_are_those_of_the_last_layer(name: str) -> None:
+    about = _about(2, name)["model"] | {"mean": [1.0] * 3, "std": [1.0] * 3}
+    about |= {"options": ["width=0.05"]}
+    weights = parts.weights(parts.make_model(about, seed=0, dtype="float32"))
+    shapes = {key: list(variable.shape) for key, variable in weights.items()}
+    last = {"alexnet": "fc8"}.get(name, "fc")
+    found = warm_start._of_classes(weights, shapes, about, about)
+    assert found == {f"weights/{last}/kernel", f"weights/{last}/bias"}
 
 
 def test_another_model_or_width_is_a_mismatch(source: Path) -> None:

@@ -107,3 +107,29 @@ def test_no_thread_writes_any_more_when_a_signal_follows_an_error(
     with pytest.raises(Preempted):
         build_tfrecords.main(config(pictures, "data", 3))
     assert not writing
+
+
+def test_no_thread_writes_any_more_when_a_commit_fails(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = []
+
+    def slow(task: Any, records: Any) -> Any:
+        writing.append(task)
+        try:
+            if not task.path.name.startswith("catdog-train.tfrecord-00000"):
+                time.sleep(0.5)
+            return real(task, records)
+        finally:
+            writing.remove(task)
+
+    def commit(self: State, written: Any) -> None:
+        raise OSError(errno.ENOSPC, f"no space while {len(writing)} write")
+
+    real = writer.write_shard
+    monkeypatch.setattr(writer, "write_shard", slow)
+    monkeypatch.setattr(State, "commit", commit)
+    with pytest.raises(OSError, match="no space while [1-9] write") as caught:
+        build_tfrecords.main(config(pictures, "data", 3))
+    assert not writing
+    assert caught.value.__traceback__ is not None  # held until here, with all that it holds
