@@ -1,5 +1,6 @@
 """TFDS sets: the bytes that were encoded come back as they were, with keys and class names."""
 
+import errno
 import io
 import os
 import pickle
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from catdog.errors import InputError
-from data_tools.sources import open_source
+from data_tools.sources import open_source, tfds
 from data_tools.sources.tfds import Tfds
 
 # TFDS registers builders for the whole process, so the sets are written in a process of their own.
@@ -125,3 +126,12 @@ def test_a_set_that_tfds_cannot_give_is_an_input_error_of_one_line(name: str) ->
         source.scan()
     assert "\n" not in str(caught.value)
     source.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_that_takes_no_more_is_not_the_fault_of_the_name(number: int) -> None:
+    with pytest.raises(OSError, match="no space") as caught, tfds._explained("pets"):
+        raise OSError(number, "no space")
+    assert caught.value.errno == number
+    with pytest.raises(InputError, match="cannot give the set 'pets'"), tfds._explained("pets"):
+        raise OSError(errno.ENOENT, "nothing there")
