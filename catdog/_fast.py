@@ -1,11 +1,11 @@
-"""A faster way for the common JPEG: simplejpeg decodes it, cykooz_resizer resizes it.
+"""A faster way for the common JPEG: simplejpeg decodes and encodes, cykooz_resizer resizes it.
 
 Public in `images` as the decoder "fast". Whatever is not plainly sound and common is left to
 Pillow, which decides alone what is rejected, and why. So both decoders keep the same pictures.
 """
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,11 @@ from catdog.errors import UsageError
 
 # Baseline, extended and progressive JPEGs with Huffman codes. What else there is (arithmetic codes,
 # lossless, hierarchical) one library reads and another does not.
-_COMMON_FRAMES = (0xC0, 0xC1, 0xC2)
+_COMMON_FRAMES = (0xC0, 0xC1, _PROGRESSIVE := 0xC2)
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)  # markers between those of the frames
+_SCAN, _JFIF = 0xDA, 0xE0
+# Tables, intervals and comments: nothing that turns a picture, tells its colours or holds another.
+_BARE = (0xC4, 0xDB, 0xDD, 0xFE)
 
 # Bytes that decoding takes for each pixel: three, and copies of them in Python and in the resizer;
 # libjpeg keeps the coefficients of all scans of a progressive JPEG, two bytes in three channels.
@@ -43,62 +46,75 @@ def libraries() -> tuple[Any, Any]:
 
 
 @functools.cache
-def _resizer() -> tuple[Any, Any]:
-    """What resizes by the filter that Pillow calls bicubic, and how it is told to."""
+def _resizer() -> tuple[Any, Any, Any]:
+    """What resizes, and how it is told to: by the filter that Pillow calls bicubic, by means."""
     _, library = libraries()
-    bicubic = library.ResizeAlg.convolution(library.FilterType.catmull_rom)
-    return library.Resizer(), library.ResizeOptions(resize_alg=bicubic, use_alpha=False)
+    catmull_rom, box = (
+        library.ResizeOptions(resize_alg=library.ResizeAlg.convolution(filter_), use_alpha=False)
+        for filter_ in (library.FilterType.catmull_rom, library.FilterType.box)
+    )
+    return library.Resizer(), catmull_rom, box
 
 
-def _frame(data: bytes) -> tuple[int, int, int]:
-    """Kind, width and height of the first frame of a JPEG; zeros where none is found.
+class Frame(NamedTuple):
+    """What a JPEG says before its first scan; zeros where it is none.
+
+    Attributes:
+      kind: the second byte of the frame's marker.
+      width, height: in pixels.
+      bare: whether nothing else is said, so that any library sees the same picture in colour.
+    """
+
+    kind: int = 0
+    width: int = 0
+    height: int = 0
+    bare: bool = False
+
+
+def _is_jfif(data: bytes, place: int, length: int) -> bool:
+    return length >= 16 and data[place + 4 : place + 8] == b"JFIF"
+
+
+def frame(data: bytes) -> Frame:
+    """The first frame of a JPEG.
 
     The first byte of each marker is 0xFF, and behind the second, the kind, stands the length of its
-    segment; a frame's has a byte of precision, the height and the width.
+    segment; a frame's has the precision, the height, the width and the number of colours.
     """
-    place = 2
+    found, bare, place = Frame(), data[:2] == b"\xff\xd8", 2
     while place + 4 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == _SCAN:
+            return found._replace(bare=bare and found.kind > 0)
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
+            bare = bare and not found.kind and length == 17 and data[place + 4] == 8
             height, width = (
                 int.from_bytes(data[start : start + 2], "big") for start in (place + 5, place + 7)
             )
-            return marker, width, height
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return 0, 0, 0
+            found = found if found.kind else Frame(marker, width, height)
+        elif marker not in _BARE and not (marker == _JFIF and _is_jfif(data, place, length)):
+            bare = False
+        place += 2 + length
+    return found
 
 
-def _is_common(data: bytes, image: Image.Image, size: int) -> bool:
-    """Whether the picture is a colour JPEG of the common kinds that fits into the memory.
-
-    Decoding takes about twice the memory that Pillow needs, and what Pillow can do is never
-    rejected for it.
-    """
-    a_pixel = _PROGRESSIVE_PIXEL if "progressive" in image.info else _A_PIXEL
-    kind, *size_there = _frame(data)
-    need = len(data) + image.width * image.height * a_pixel + 4 * size * image.height
-    return (
-        image.format == "JPEG"
-        and image.mode == "RGB"
-        and need <= _budget.MEMORY_LIMIT
-        and kind in _COMMON_FRAMES
-        and tuple(size_there) == image.size  # whatever is behind the budgets is what is decoded
-    )
-
-
-def decoded(data: bytes, image: Image.Image, size: int) -> NDArray[np.uint8] | None:
+def decoded(data: bytes, header: Frame, size: int) -> NDArray[np.uint8] | None:
     """All of the picture in RGB, uint8 [height, width, 3], not turned upright; None: ask Pillow.
 
     Args:
       data: the file's bytes.
-      image: what Pillow made of its header, within the budgets.
+      header: its first frame, of three colours, within the budget of pixels.
       size: side of the square that is to be made of it.
 
     Raises:
       UsageError: a library is not installed.
     """
     simplejpeg, _ = libraries()
-    if not _is_common(data, image, size):
+    _, width, height, _ = header
+    # About twice the memory that Pillow needs, and what Pillow can do is never rejected for it.
+    a_pixel = _PROGRESSIVE_PIXEL if header.kind == _PROGRESSIVE else _A_PIXEL
+    need = len(data) + width * height * a_pixel + 4 * size * height
+    if header.kind not in _COMMON_FRAMES or need > _budget.MEMORY_LIMIT:
         return None
     try:
         # strict: whatever libjpeg only warns of, a cut file among it, is an error here.
@@ -107,18 +123,59 @@ def decoded(data: bytes, image: Image.Image, size: int) -> NDArray[np.uint8] | N
         raise
     except Exception:  # whatever it is, Pillow judges the picture, and says what is wrong with it
         return None
-    return pixels if pixels.shape[:2] == (image.height, image.width) else None
+    return pixels if pixels.shape[:2] == (height, width) else None
 
 
-def square(
-    pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: int
-) -> NDArray[np.uint8]:
-    """The part `box` (left, top, right, bottom), uint8 [size, size, 3]: antialiased bicubic."""
+def _resized(source: Any, size: int, *, means: bool = False) -> Any:
     _, library = libraries()
-    resizer, options = _resizer()
-    left, top, right, bottom = box
-    part = pixels[top:bottom, left:right]
+    resizer, bicubic, box = _resizer()
     target = library.ImageData(size, size, library.PixelType.U8x3)
-    source = library.ImageData(right - left, bottom - top, library.PixelType.U8x3, part.tobytes())
-    resizer.resize(source, target, options)
-    return np.frombuffer(target.get_buffer(), np.uint8).reshape(size, size, 3)
+    resizer.resize(source, target, box if means else bicubic)
+    return target
+
+
+def squares(
+    pixels: NDArray[np.uint8],
+    box: tuple[int, int, int, int],
+    size: int,
+    small: int,
+    turn: Image.Transpose | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Antialiased bicubic, turned: the part `box`, and all of the picture in small, if asked for.
+
+    Args:
+      pixels: uint8 [height, width, 3].
+      box: left, top, right and bottom.
+      size: side of the first square, uint8 [size, size, 3].
+      small: side of the second one, uint8 [small, small, 3]; 0 is for none.
+      turn: what makes both of them upright.
+    """
+    _, library = libraries()
+    left, top, right, bottom = box
+
+    def stored(part: NDArray[np.uint8]) -> Any:
+        height, width = part.shape[:2]
+        return library.ImageData(width, height, library.PixelType.U8x3, part.tobytes())
+
+    def upright(image: Any) -> NDArray[np.uint8]:
+        side = image.width
+        array = np.frombuffer(image.get_buffer(), np.uint8).reshape(side, side, 3)
+        return array if turn is None else np.asarray(Image.fromarray(array).transpose(turn))
+
+    square, least = _resized(stored(pixels[top:bottom, left:right]), size), None
+    if small and pixels.shape[:2] == (bottom - top, right - left):
+        # Of means of whole blocks, as Pillow's has been made; they are enough to compare it by.
+        between = _resized(square, 2 * small, means=True) if size > 2 * small else square
+        least = _resized(between, small)
+    elif small:
+        least = _resized(stored(pixels), small)
+    return upright(square), None if least is None else upright(least)
+
+
+def encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    """The pixels, uint8 [height, width, 3], as a JPEG with chroma at half resolution (4:2:0)."""
+    simplejpeg, _ = libraries()
+    jpeg: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=quality, colorspace="RGB", colorsubsampling="420"
+    )
+    return jpeg

@@ -114,9 +114,9 @@ def record(
 ) -> Record:
     """The picture of this key, label and sha256 (hex) as it is stored, equal bytes everywhere."""
     example = schema.Example(
-        encoded=images.to_jpeg(square.image, preparation.jpeg_quality),
-        height=square.image.height,
-        width=square.image.width,
+        encoded=square.encoded(preparation.jpeg_quality),
+        height=square.pixels.shape[0],
+        width=square.pixels.shape[1],
         label=label,
         text=preparation.class_names[label],
         filename=key,

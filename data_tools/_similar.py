@@ -113,7 +113,7 @@ def look(square: images.Square) -> Look:
     Raises:
       ValueError: it has none.
     """
-    if square.small is None or square.small.size != (SIDE, SIDE):
+    if square.small is None or square.small.shape != (SIDE, SIDE, 3):
         raise ValueError(f"a look takes a square with a small one of {SIDE} pixels")
     return Look(square.small.tobytes(), square.source_pixels)
 

@@ -12,7 +12,7 @@ PACKAGES = ("catdog", "data_tools")
 
 FLOORS = {
     0: "errors archive _members pictures schema _manifest _wire shards inspection inquest images "
-    "_budget _fast registry flags checks cli files signals html",
+    "_budget _fast _pillow registry flags checks cli files signals html",
     1: "data augmentations models evaluators optimizers schedules",
     2: "training reports",
     3: "config model_options agreement parts warm_start resume listeners feed experiment",

@@ -83,20 +83,41 @@ def test_a_common_jpeg_differs_by_rounding_only(kind: str, resize: str) -> None:
 
 def test_it_is_at_work_where_it_can_be() -> None:
     slow, fast = both(COMMON["shrunk"])
-    with Image.open(io.BytesIO(COMMON["shrunk"])) as image:
-        pixels = _fast.decoded(COMMON["shrunk"], image, SIDE)
+    header = _fast.frame(COMMON["shrunk"])
+    assert header == (0xC0, 500, 375, True)
+    pixels = _fast.decoded(COMMON["shrunk"], header, SIDE)
     assert pixels is not None
-    made = _fast.square(pixels, (0, 0, 500, 375), SIDE)
-    assert np.array_equal(made, fast.pixels)
+    made, small = _fast.squares(pixels, (0, 0, 500, 375), SIDE, 0)
+    assert np.array_equal(made, fast.pixels) and small is None
     assert not np.array_equal(slow.pixels, fast.pixels)
 
 
-def test_the_jpeg_is_pillows_of_those_pixels() -> None:
-    fast = images.to_record(COMMON["shrunk"], image_size=SIDE, decoder="fast", jpeg_quality=80)
-    with Image.open(io.BytesIO(fast.jpeg)) as stored:
-        assert [component[1:3] for component in stored.layer] == [(2, 2), (1, 1), (1, 1)]
-    bare = saved(Image.fromarray(fast.pixels), quality=80, subsampling="4:2:0")
-    assert fast.jpeg == bare
+@pytest.mark.parametrize("kind", ["shrunk", "EXIF orientation 6"])
+@pytest.mark.parametrize("quality", [50, 80, 95, 100])
+def test_the_jpeg_is_as_near_to_those_pixels_as_pillows(kind: str, quality: int) -> None:
+    fast = images.to_record(COMMON[kind], image_size=SIDE, decoder="fast", jpeg_quality=quality)
+    bare = saved(Image.fromarray(fast.pixels), quality=quality, subsampling="4:2:0")
+    assert (fast.jpeg == bare) == (quality > 95)  # below, libjpeg is told to be quick
+    with Image.open(io.BytesIO(fast.jpeg)) as stored, Image.open(io.BytesIO(bare)) as usual:
+        assert stored.layer == usual.layer  # chroma at half resolution
+        assert stored.quantization == usual.quantization
+        assert {*stored.info} == {*usual.info}  # no EXIF, no profile
+        errors = [
+            np.mean((np.asarray(image, float) - fast.pixels) ** 2) for image in (stored, usual)
+        ]
+    assert errors[0] < 1.3 * errors[1] + 0.05
+
+
+@pytest.mark.parametrize("resize", images.RESIZES)
+@pytest.mark.parametrize("kind", COMMON)
+def test_it_is_compared_by_the_small_picture_that_pillow_makes(kind: str, resize: str) -> None:
+    slow, fast = (
+        images.to_square(COMMON[kind], image_size=SIDE, resize=resize, decoder=decoder, small=16)
+        for decoder in images.DECODERS
+    )
+    assert slow.small is not None and fast.small is not None
+    assert fast.small.shape == (16, 16, 3)
+    assert np.abs(fast.small.astype(int) - slow.small).max() <= 3
 
 
 OTHERS = {
@@ -146,12 +167,46 @@ def test_a_picture_that_would_take_too_much_memory_is_left_to_pillow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = COMMON["shrunk"]
-    with Image.open(io.BytesIO(data)) as image:
-        need = len(data) + 500 * 375 * 9 + 4 * SIDE * 375
-        monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need)
-        assert _fast.decoded(data, image, SIDE) is not None
-        monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need - 1)
-        assert _fast.decoded(data, image, SIDE) is None
+    need = len(data) + 500 * 375 * 9 + 4 * SIDE * 375
+    monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need)
+    assert _fast.decoded(data, _fast.frame(data), SIDE) is not None
+    monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need - 1)
+    assert _fast.decoded(data, _fast.frame(data), SIDE) is None
+
+
+def test_a_picture_without_metadata_needs_no_look_at_its_header(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bare = [_fast.frame(data).bare for data in COMMON.values()]
+    assert bare == [not kind.startswith(("EXIF", "stored as RGB")) for kind in COMMON]
+    monkeypatch.setattr(Image, "open", None)
+    both_ways = images.to_record(COMMON["shrunk"], image_size=SIDE, decoder="fast")
+    assert both_ways.pixels.shape == (SIDE, SIDE, 3)
+
+
+@pytest.mark.parametrize("kind", ["shrunk", "4:4:4", "EXIF orientation 6"])
+def test_a_damaged_header_is_judged_by_pillow(kind: str) -> None:
+    data = saved(photograph(24, 18)) if kind == "shrunk" else COMMON[kind]
+    end = data.index(b"\xff\xda") + 14
+    kept = 0
+    for place in range(end):
+        for flip in (0x01, 0x10, 0x80, 0xFF):
+            damaged = data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :]
+            slow, fast = outcome(damaged, "pillow"), outcome(damaged, "fast")
+            kept += not isinstance(slow, str)
+            if isinstance(slow, str) or isinstance(fast, str):
+                assert fast == slow, (place, flip)
+            else:
+                levels = [np.frombuffer(each, np.uint8).astype(int) for each in (slow, fast)]
+                apart = levels[0] - levels[1]
+                assert np.abs(apart).mean() < 3, (place, flip)
+    assert 0 < kept < 4 * end
+
+
+def test_the_budget_of_pixels_holds_without_a_look_at_the_header() -> None:
+    for decoder in images.DECODERS:
+        with pytest.raises(images.RejectedPicture, match="500 x 375 pixels, over the budget"):
+            images.to_record(COMMON["shrunk"], decoder=decoder, max_pixels=500 * 375 - 1)
 
 
 def test_without_the_libraries_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,7 @@ def test_a_cut_picture_is_rejected_even_when_another_library_allowed_them() -> N
 
 
 def test_strips_change_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_STRIP_PIXELS", 90 * 7)
+    monkeypatch.setattr(images._pillow, "_STRIP_PIXELS", 90 * 7)
     near(pixels(saved(NOISE, "PNG")), expected(NOISE), 0)
 
 

@@ -23,7 +23,7 @@ FOURTH = Owner("d", 1, "ef" * 32)
 
 def record(owner: Owner) -> Record:
     pixels = np.random.default_rng(len(owner.key)).integers(0, 256, (16, 16, 3), np.uint8)
-    square = images.Square(Image.fromarray(pixels), 256, None)
+    square = images.Square(pixels, 256, image=Image.fromarray(pixels))
     return _prepare.record(PREPARATION, square, **dataclasses.asdict(owner))
 
 

@@ -80,4 +80,4 @@ def peak_of_fast(source: Any, locator: str) -> tuple[str, int]:
         images.to_record(source.read(locator), decoder="fast")
     finally:
         images._fast.decoded = real
-    return "pillow" if decoded[0] is None else "fast", _peak_mib()
+    return "fast" if any(pixels is not None for pixels in decoded) else "pillow", _peak_mib()
