@@ -12,14 +12,13 @@ import multiprocessing.connection
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from catdog.errors import ResourceError
-from data_tools import _worker
+from data_tools import _start, _worker
 from data_tools.sources import Source
 
 Task = TypeVar("Task")
@@ -32,17 +31,6 @@ _AHEAD = 8
 # So many guilty tasks on end, no other between them: then it is the machine, not the pictures.
 _GUILTY_ON_END = 20
 _FALSE_STARTS = 3
-# What a worker starts with, where the user has not set it. numpy's matrix library, whichever it is,
-# would start a thread for each core. glibc would give the memory of each picture back to
-# the system and get it again for the next one, page by page: that of 2 megapixels or fewer stays.
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**20),
-}
 # What a worker in the middle of something gets to leave by itself.
 _LEAVE_SECONDS = 0.5
 
@@ -75,24 +63,13 @@ def core_count() -> int:
 class _Process:
     """A worker, the batches (number of the first task, tasks) it has, and those only it may do."""
 
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(
+        self, source: Source, limits: Limits, begin: Callable[[int], _start.Child] = _start.bare
+    ) -> None:
         self._source, self._limits = source, limits
         self._knows_source = False
         self.connection, theirs = multiprocessing.Pipe()
-        code = (
-            f"import sys; sys.path[:] = {[os.path.abspath(path) for path in sys.path]!r}; "
-            f"from data_tools._worker import serve; serve({theirs.fileno()})"
-        )
-        # A bare interpreter and not multiprocessing's own processes, which import the caller's
-        # script again, TensorFlow included. In its session no Ctrl-C reaches it.
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            env=_ENVIRONMENT | os.environ,
-            start_new_session=True,
-        )
+        self.process = begin(theirs.fileno())
         theirs.close()
         self.batches: deque[tuple[int, list[Any]]] = deque()
         self.suspects: deque[tuple[int, Any]] = deque()
@@ -144,9 +121,14 @@ class Workers:
         self._guilty_on_end = self._false_starts = 0
 
     def start(self) -> None:
-        """Starts all processes; while they import what they need, the source may be scanned."""
+        """Starts all processes; while they import what they need, the source may be scanned.
+
+        They are forks of this process where that can be, which has little in memory at this time.
+        Later ones never are.
+        """
+        begin = _start.forked if _start.can_fork() else _start.bare
         while len(self._processes) < self._count:
-            self._processes.append(_Process(self.source, self._limits))
+            self._processes.append(_Process(self.source, self._limits, begin))
 
     def map(
         self,
