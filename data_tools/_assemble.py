@@ -100,7 +100,7 @@ def _written(
     if finished:
         cli.say(f"going on: {len(finished)} of {len(every)} shards are finished")
     missing = [task for task in every if task.path.name not in finished]
-    if state.keeps:
+    if state.records:
         fresh = _kept(missing, config, state)
     else:
         records = _prepared(missing, plan, config, pool)

@@ -5,7 +5,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from data_tools._prepare import Record
 from data_tools._similar import Look
 from data_tools.sources import Item
 from data_tools.splits import Candidate
@@ -94,24 +93,25 @@ class Found:
       stamp: what the source calls its state; empty where the next try may fare better.
       sha256, reason: as in `Scan`.
       look: the picture in small, of one that is to be looked at.
-      record: how it is stored, of one whose record is to be kept.
+      kept: where its record is among those of this build; below 0 when it has none.
     """
 
     stamp: str
     sha256: str
     reason: str = ""
     look: Look | None = None
-    record: Record | None = None
+    kept: int = -1
 
 
 class Memory:
     """What earlier runs of the same build found; this one remembers nothing.
 
     Attributes:
-      keeps: whether it takes records, to give them back when shards are written.
+      records: the folder that workers write records to, which it gives back when shards are
+        written; empty where none are kept.
     """
 
-    keeps = False
+    records = ""
 
     def scans(self) -> Iterator[tuple[str, str, Scan]]:
         """Key, stamp and scan of the pictures that were read before; of two, the later counts."""
@@ -121,12 +121,8 @@ class Memory:
         """Whether this scan of the item is all that pass 2 needs of it."""
         return True
 
-    def keep(self, item: Item, sha256: str, record: Record) -> int:
-        """The place of the item's record from now on; its bytes have this sha256."""
-        raise NotImplementedError
-
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
-        """Notes (key, stamp, scan) of pictures that were read, behind the records it was given."""
+        """Notes (key, stamp, scan) of pictures that were read; their records are there already."""
 
 
 NO_MEMORY = Memory()

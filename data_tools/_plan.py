@@ -193,7 +193,7 @@ def _read(
     reading = Reading(
         _prepare.Preparation.of(config, listing.class_names),
         looks=config.duplicates != _similar_report.ALLOW,
-        records=memory.keeps,
+        records=memory.records,
     )
     found = scanned(items, workers, memory, reading, max_rejects=config.max_rejects)
     pictures, rejects, _ = found

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from catdog import cli, images
 from catdog.errors import InputError
-from data_tools import _prepare, _similar
+from data_tools import _prepare, _similar, _spool
 from data_tools._found import Found, Memory, Pictures, Reject, Scan
 from data_tools._prepare import Preparation
 from data_tools._workers import Workers
@@ -36,11 +36,15 @@ def read_failure(error: BaseException) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What pass 1 is to find out: how like other pictures each is, how it is stored, or neither."""
+    """What pass 1 is to find out: how like other pictures each is, how it is stored, or neither.
+
+    Attributes:
+      records: the folder to which the records go; empty where none are made.
+    """
 
     preparation: Preparation
     looks: bool = True
-    records: bool = False
+    records: str = ""
 
     def __call__(self, source: Source, item: Item) -> Found:
         """What is found in this picture."""
@@ -56,12 +60,11 @@ class Reading:
         except images.RejectedPicture as error:
             return Found(stamp, sha256, error.reason)
         look = _similar.look(square) if self.looks else None
-        record = None
-        if self.records:
-            record = _prepare.record(
-                self.preparation, square, key=item.key, label=item.label, sha256=sha256
-            )
-        return Found(stamp, sha256, "", look, record)
+        if not self.records:
+            return Found(stamp, sha256, "", look)
+        owner = _spool.Owner(item.key, item.label, sha256)
+        record = _prepare.record(self.preparation, square, **dataclasses.asdict(owner))
+        return Found(stamp, sha256, "", look, _spool.writer(self.records).add(owner, record))
 
 
 def _digest(source: Source, item: Item) -> Found:
@@ -129,12 +132,10 @@ class _Notes:
             self._prints.put([*looks], _similar.prints([*looks.values()]))
         scans, noted = {}, []
         for place, each in found.items():
-            item, kept = self._items[place], -1
-            if each.record is not None:
-                kept = self._memory.keep(item, each.sha256, each.record)
-            scans[place] = Scan(each.sha256, each.reason, kept=kept)
+            scans[place] = Scan(each.sha256, each.reason, kept=each.kept)
             look = self._prints.pack(place) if place in looks else b""
-            noted.append((item.key, each.stamp, Scan(each.sha256, each.reason, look, kept)))
+            scan = Scan(each.sha256, each.reason, look, each.kept)
+            noted.append((self._items[place].key, each.stamp, scan))
         self._memory.remember(noted)
         return scans
 
@@ -195,7 +196,7 @@ def scanned(
     rejects: list[Reject] = []
     lost: list[_Lost] = []
     prints = _similar.blank(len(items) if reading.looks else 0)
-    meter = cli.Meter(len(items), "preparing pictures" if memory.keeps else "reading pictures")
+    meter = cli.Meter(len(items), "preparing pictures" if memory.records else "reading pictures")
     scans = _scans(items, workers, memory, prints, reading)
     for place, (item, scan) in enumerate(zip(items, scans, strict=True)):
         if isinstance(scan, _Lost):

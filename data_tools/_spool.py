@@ -1,15 +1,18 @@
-"""The records of an unfinished build, in the order in which its pictures were read.
+"""The records of an unfinished build, in files of one worker each.
 
 Each lies there in a frame of its own, with a checksum over it, behind the sums over its pixels and
-the digest of whose it is: what a machine that lost its power left of the file is told from what was
-written.
+the digest of whose it is: what a machine that lost its power left of a file is told from what was
+written. What a worker has written is readable at once, and stays when processes are killed.
 """
 
-import contextlib
 import dataclasses
+import fcntl
+import functools
 import hashlib
+import itertools
 import os
 import struct
+import threading
 from pathlib import Path
 
 from catdog import schema
@@ -19,6 +22,8 @@ from data_tools._prepare import Record
 _SUMS = struct.Struct("<13q")
 _DIGEST = 32
 _HEADER, _FOOTER = 12, 4
+# A place is the number of a file and, in so many bits, where in it.
+_BITS = 44
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,41 +51,82 @@ def _unpacked(data: bytes) -> schema.Sums:
     return schema.Sums(pixels, tuple(values[:3]), tuple(rows))
 
 
-class Spool:
-    """Records by their places in a file, which only grows."""
+def _locked(path: Path) -> int | None:
+    """The file, open to add to; None when another process does, its build perhaps ended already."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
 
-    def __init__(self, path: Path) -> None:
-        """Goes on behind what is in the file."""
-        self._path = path
-        self._file = path.open("ab")
-        self._size = path.stat().st_size
-        self._descriptor = os.open(path, os.O_RDONLY)
+
+class Writer:
+    """Adds records to a file that nobody else writes to, behind what is there."""
+
+    def __init__(self, folder: Path) -> None:
+        """Takes the first file that is free; its name is its number."""
+        numbers = itertools.count()
+        while (file := _locked(folder / str(number := next(numbers)))) is None:
+            pass
+        self._number, self._file = number, file
+        self._size = os.fstat(file).st_size
 
     def add(self, owner: Owner, record: Record) -> int:
-        """The place of the record of this picture from now on; `flush` makes it readable.
+        """The place of the record of this picture from now on.
 
         Raises:
           OSError: the disk refused.
         """
-        place = self._size
-        self._size += self._file.write(
-            schema.frame(owner.digest() + _packed(record.sums) + record.framed)
-        )
+        place = self._number << _BITS | self._size
+        data = schema.frame(owner.digest() + _packed(record.sums) + record.framed)
+        while data:
+            written = os.write(self._file, data)
+            self._size += written
+            data = data[written:]
         return place
 
-    def flush(self) -> None:
-        """Hands what was added to the system, which keeps it when this process is killed."""
-        self._file.flush()
+    def close(self) -> None:
+        """Lets go of the file."""
+        os.close(self._file)
+
+
+@functools.cache
+def writer(folder: str) -> Writer:
+    """The one of this process that adds to the records in this folder."""
+    return Writer(Path(folder))
+
+
+class Spool:
+    """Finds records by their places; also at once in several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Of the files in a folder, which is there."""
+        self._folder = folder
+        self._files: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def _file(self, number: int) -> int:
+        with self._lock:
+            if number not in self._files:
+                self._files[number] = os.open(self._folder / str(number), os.O_RDONLY)
+            return self._files[number]
 
     def get(self, place: int, owner: Owner) -> Record | None:
         """The record at this place; None when that is not, or not whole, of this picture."""
         if place < 0:
             return None
-        header = os.pread(self._descriptor, _HEADER, place)
+        try:
+            file = self._file(place >> _BITS)
+        except FileNotFoundError:
+            return None
+        place &= (1 << _BITS) - 1
+        header = os.pread(file, _HEADER, place)
         if len(header) < _HEADER or schema.checksum(header[:8]) != header[8:]:
             return None
         (length,) = struct.unpack("<Q", header[:8])
-        data = os.pread(self._descriptor, length + _FOOTER, place + _HEADER)
+        data = os.pread(file, length + _FOOTER, place + _HEADER)
         payload, crc = data[:length], data[length:]
         if schema.checksum(payload) != crc or payload[:_DIGEST] != owner.digest():
             return None
@@ -96,12 +142,12 @@ class Spool:
         record = self.get(place, owner)
         if record is None:
             raise IntegrityError(
-                f"{self._path} reads back other bytes than were written; check the disk"
+                f"{self._folder} reads back other bytes than were written; check the disk"
             )
         return record
 
     def close(self) -> None:
-        """Lets go of the file; what cannot be written any more is lost."""
-        os.close(self._descriptor)
-        with contextlib.suppress(OSError):
-            self._file.close()
+        """Lets go of the files."""
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()

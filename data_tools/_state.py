@@ -3,7 +3,7 @@
 It lies beside the shards in the work folder, never in a data set:
 
   settings.json   all that decides the result, but for the pictures
-  records         how each picture read so far is stored, where most of them will be
+  records/        how each picture read so far is stored, where most of them will be
   scans.jsonl     what was found in each of them, and the stamp its file had then
   plan.json       the digest of the finished plan: which pictures, and where each goes
   commits/        one file a finished shard: its size, sha256 and sums
@@ -34,7 +34,7 @@ from data_tools.sources import Item
 from data_tools.writer import ShardTask, WrittenShard
 
 LOCK = ".lock"
-_FORMAT = 2
+_FORMAT = 3
 # What decides where pictures go, and nothing of what is found in them: it may be another one as
 # long as there is no plan.
 _OF_THE_PLAN = {"splits", "sample_size", "seed", "num_shards", "exclude_duplicates_of"}
@@ -107,7 +107,7 @@ class State(Memory):
         """
         self.work = work
         self.data = work / "data"
-        self.keeps = keeps
+        self.records = str(work / "records") if keeps else ""
         self._commits = work / "commits"
         self._plan = ""
         self._held: list[tuple[str, str, Scan]] = []
@@ -134,7 +134,9 @@ class State(Memory):
         for folder in (work, self.data, self._commits):
             for path in folder.glob(".*.partial"):
                 _remove(path)
-        self._spool = Spool(work / "records") if keeps else None
+        if keeps:
+            Path(self.records).mkdir(exist_ok=True)
+        self._spool = Spool(Path(self.records)) if keeps else None
 
     def close(self) -> None:
         """Lets go of its files."""
@@ -168,12 +170,6 @@ class State(Memory):
             return True
         return self._spool.get(scan.kept, Owner(item.key, item.label, scan.sha256)) is not None
 
-    def keep(self, item: Item, sha256: str, record: Record) -> int:
-        """The place of the item's record from now on; its bytes have this sha256."""
-        if self._spool is None:
-            raise RuntimeError("this memory keeps no records")
-        return self._spool.add(Owner(item.key, item.label, sha256), record)
-
     def record(self, picture: Picture) -> Record:
         """The picture's record, which was kept.
 
@@ -186,9 +182,7 @@ class State(Memory):
         return self._spool.taken(picture.kept, owner)
 
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
-        """Notes (key, stamp, scan) of pictures that were read, behind the records it was given."""
-        if self._spool:
-            self._spool.flush()
+        """Notes (key, stamp, scan) of pictures that were read; their records are there already."""
         if (self.work / "plan.json").exists():
             # That a picture differs from the plan can be told as long as the notes are old.
             self._held += scans

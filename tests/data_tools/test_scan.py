@@ -16,8 +16,9 @@ from catdog import images
 from catdog.errors import InputError
 from data_tools import _scan, _similar, build_tfrecords
 from data_tools._found import Memory, Picture, Pictures, Scan
-from data_tools._prepare import Preparation, Record
+from data_tools._prepare import Preparation
 from data_tools._scan import Reading, scanned
+from data_tools._spool import Owner, Spool
 from data_tools._workers import Limits, Workers, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Source, open_source
@@ -37,19 +38,12 @@ READING = Reading(PREPARATION)
 class Notes(Memory):
     """Remembers, and keeps what it is given to remember at a time."""
 
-    keeps = True
-
     def __init__(self) -> None:
-        self.records: list[tuple[str, str, Record]] = []
         self.noted: list[tuple[str, str, Scan]] = []
         self.new: list[tuple[str, str, Scan]] = []
 
     def scans(self) -> Iterator[tuple[str, str, Scan]]:
         return iter(self.noted)
-
-    def keep(self, item: Item, sha256: str, record: Record) -> int:
-        self.records.append((item.key, sha256, record))
-        return len(self.records) - 1
 
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
         self.new += scans
@@ -135,21 +129,22 @@ def test_each_picture_has_its_print_at_its_place_and_the_others_their_reasons(
 
 
 def test_records_are_kept_where_they_are_asked_for(
-    source: Source, items: list[Item], pool: Workers
+    source: Source, items: list[Item], pool: Workers, tmp_path: Path
 ) -> None:
     notes = Notes()
-    pictures, _, prints = scanned(
-        items, pool, notes, Reading(PREPARATION, looks=False, records=True)
-    )
+    reading = Reading(PREPARATION, looks=False, records=str(tmp_path))
+    pictures, _, prints = scanned(items, pool, notes, reading)
     assert prints is None and len(pictures) == 12
-    by_key = {item.key: item for item in items}
+    assert {path.name for path in tmp_path.iterdir()} <= {"0", "1"}
+    spool = Spool(tmp_path)
     for picture in pictures:
-        key, sha256, record = notes.records[picture.kept]
-        assert (key, sha256) == (picture.key, picture.sha256)
-        data = source.read(by_key[key].locator)
+        record = spool.taken(picture.kept, Owner(picture.key, picture.label, picture.sha256))
+        data = source.read(picture.locator)
         assert images.to_record(data, image_size=32, jpeg_quality=90).jpeg in record.framed
         assert record.sums.pixels == 32 * 32
-    assert [scan.kept for _, _, scan in notes.new if not scan.reason] == [*range(12)]
+    spool.close()
+    kept = [picture.kept for picture in pictures]
+    assert [scan.kept for _, _, scan in notes.new if not scan.reason] == kept
     pictures, _, _ = scanned(items, pool, Notes(), READING)
     assert {picture.kept for picture in pictures} == {-1}
 

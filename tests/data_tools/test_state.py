@@ -193,18 +193,14 @@ def test_records_that_were_lost_are_made_again_and_no_others(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(State, "check_plan", _interrupt)
         build_tfrecords.main(config)
-    records = tmp_path / ".data.partial" / "records"
+    (records,) = (tmp_path / ".data.partial" / "records").iterdir()
     size = records.stat().st_size
     with records.open("r+b") as file:  # as after a power cut: the end never reached the disk
         file.seek(size * 3 // 4)
         file.write(bytes(size - size * 3 // 4))
-    kept: list[str] = []
-    real = State.keep
-    monkeypatch.setattr(
-        State, "keep", lambda self, item, *rest: kept.append(item.key) or real(self, item, *rest)
-    )
+    made = _noted(monkeypatch)
     assert build_tfrecords.main(config)["kept"] == 20
-    assert 5 <= len(kept) <= 6
+    assert 5 <= len(made) <= 6
     assert contents(tmp_path / "data") == contents(tmp_path / "whole")
 
 
@@ -217,8 +213,22 @@ def test_what_is_read_again_after_the_plan_is_not_read_a_third_time(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(State, "finished", _interrupt)
         build_tfrecords.main(interrupted)
-    monkeypatch.delattr(State, "keep")
+    made = _noted(monkeypatch)
     assert build_tfrecords.main(interrupted)["kept"] == 20
+    assert not made
+
+
+def _noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Scan]]:
+    """What is found in pictures from now on."""
+    noted: list[tuple[str, str, Scan]] = []
+    real = State.remember
+
+    def remember(self: State, scans: list[tuple[str, str, Scan]]) -> None:
+        noted.extend(scans)
+        real(self, scans)
+
+    monkeypatch.setattr(State, "remember", remember)
+    return noted
 
 
 def _interrupt(*ignored: Any) -> None:
@@ -230,8 +240,9 @@ def test_records_kept_from_pass_1_are_those_that_pass_2_would_make(
 ) -> None:
     build_tfrecords.main(config)
     monkeypatch.setattr(build_tfrecords._plan, "stores_most", lambda *ignored: False)
-    monkeypatch.delattr(State, "keep")
+    noted = _noted(monkeypatch)
     build_tfrecords.main(dataclasses.replace(config, output_dir=str(tmp_path / "again")))
+    assert {scan.kept for _, _, scan in noted} == {-1}
     assert contents(tmp_path / "data") == contents(tmp_path / "again")
 
 
