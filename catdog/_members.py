@@ -99,6 +99,7 @@ class Members(Mapping[str, zipfile.ZipInfo]):
         self._added = np.zeros(0, np.bool_)  # False: the key was there before
         self._ranked = np.zeros(0, np.int64)  # the hashes in their order, and where they are from
         self._order = np.zeros(0, np.int32)
+        self._last: tuple[str, zipfile.ZipInfo | None] = "", None
 
     def add(self, key: str, info: zipfile.ZipInfo) -> None:
         """Adds a member, at the end; its key is `key_of(info)`."""
@@ -150,6 +151,9 @@ class Members(Mapping[str, zipfile.ZipInfo]):
         return key_of(self._record(row))
 
     def __getitem__(self, key: str) -> zipfile.ZipInfo:
+        last, info = self._last  # a member is asked for its stamp, and then for its bytes
+        if info is not None and last == key:
+            return info
         wanted = hash(key)
         for place in range(int(self._ranked.searchsorted(wanted)), len(self._ranked)):
             if self._ranked[place] != wanted:
@@ -157,6 +161,7 @@ class Members(Mapping[str, zipfile.ZipInfo]):
             row = int(self._order[place])
             info = self._record(row)
             if self._added[row] and key_of(info) == key:
+                self._last = key, info
                 return info
         raise KeyError(key)
 

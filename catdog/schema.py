@@ -151,17 +151,32 @@ def _features(example: Example) -> dict[str, bytes | int]:
 _OF_ONE_PICTURE = {"image/encoded", "image/filename", "image/key/sha256"}
 
 
-def _entry(key: str, value: bytes | int) -> bytes:
+@functools.lru_cache(maxsize=1024)
+def _known_entry(key: str, value: bytes | int) -> bytes:
     return _field(1, _field(1, key.encode()) + _field(2, _feature(value)))
 
 
-_known_entry = functools.lru_cache(maxsize=1024)(_entry)
+@functools.cache
+def _key_field(key: str) -> bytes:
+    return _field(1, key.encode())
+
+
+def _entry(key: str, value: bytes) -> bytes:
+    """What `_known_entry` gives, with the value copied once."""
+    name, parts, size = _key_field(key), [value], len(value)
+    for number in (1, _BYTES_LIST, 2):  # the value in its list, in its feature, in the entry
+        parts.append(_varint(number << 3 | _LENGTH_DELIMITED) + _varint(size))
+        size += len(parts[-1])
+    parts += [name, _varint(1 << 3 | _LENGTH_DELIMITED) + _varint(size + len(name))]
+    return b"".join(reversed(parts))
 
 
 def serialize(example: Example) -> bytes:
     """The bytes of the example as a `tf.train.Example`, equal for equal examples."""
     entries = (
-        _entry(key, value) if key in _OF_ONE_PICTURE else _known_entry(key, value)
+        _entry(key, value)
+        if isinstance(value, bytes) and key in _OF_ONE_PICTURE
+        else _known_entry(key, value)
         for key, value in sorted(_features(example).items())
     )
     return _field(1, b"".join(entries))
