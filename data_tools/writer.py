@@ -14,7 +14,6 @@ from data_tools._prepare import Preparation, Record
 from data_tools._scan import READ_ERRORS, read_failure
 from data_tools.sources import Source
 
-
 # Bytes that are written and hashed at a time: other threads go on meanwhile, and each change
 # between them takes about as long as a record does.
 _AT_ONCE = 1_000_000
