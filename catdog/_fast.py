@@ -140,14 +140,14 @@ def squares(
     size: int,
     small: int,
     turn: Image.Transpose | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+) -> tuple[NDArray[np.uint8], bytes]:
     """Antialiased bicubic, turned: the part `box`, and all of the picture in small, if asked for.
 
     Args:
       pixels: uint8 [height, width, 3].
       box: left, top, right and bottom.
       size: side of the first square, uint8 [size, size, 3].
-      small: side of the second one, uint8 [small, small, 3]; 0 is for none.
+      small: side of the second one, the bytes of uint8 [small, small, 3]; 0 is for none.
       turn: what makes both of them upright.
     """
     _, library = libraries()
@@ -157,10 +157,11 @@ def squares(
         height, width = part.shape[:2]
         return library.ImageData(width, height, library.PixelType.U8x3, part.tobytes())
 
-    def upright(image: Any) -> NDArray[np.uint8]:
-        side = image.width
-        array = np.frombuffer(image.get_buffer(), np.uint8).reshape(side, side, 3)
-        return array if turn is None else np.asarray(Image.fromarray(array).transpose(turn))
+    def upright(image: Any) -> bytes:
+        data: bytes = image.get_buffer()
+        if turn is None:
+            return data
+        return Image.frombytes("RGB", (image.width,) * 2, data).transpose(turn).tobytes()
 
     square, least = _resized(stored(pixels[top:bottom, left:right]), size), None
     if small and pixels.shape[:2] == (bottom - top, right - left):
@@ -169,7 +170,8 @@ def squares(
         least = _resized(between, small)
     elif small:
         least = _resized(stored(pixels), small)
-    return upright(square), None if least is None else upright(least)
+    made = np.frombuffer(upright(square), np.uint8).reshape(size, size, 3)
+    return made, b"" if least is None else upright(least)
 
 
 def encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:

@@ -36,13 +36,14 @@ class Square:
     Attributes:
       pixels: uint8 [side, side, 3].
       source_pixels: how many pixels the picture has itself.
-      small: all of the picture squashed to a small square, uint8 [small, small, 3], if asked for.
+      small: all of the picture squashed to a small square, the bytes of uint8 [small, small, 3];
+        none where it was not asked for.
       image: the square as Pillow has it; None where another library made it.
     """
 
     pixels: NDArray[np.uint8]
     source_pixels: int
-    small: NDArray[np.uint8] | None = None
+    small: bytes = b""
     image: Image.Image | None = None
 
     def encoded(self, quality: int) -> bytes:
@@ -114,7 +115,7 @@ def _pillow_square(
         elif small:
             little = _pillow.upright(_pillow.square(image, whole, small), turned)
     square.info = {}  # no EXIF, GPS, comment or colour profile goes along
-    least = None if little is None else np.asarray(little)
+    least = b"" if little is None else little.tobytes()
     return Square(np.asarray(square), source_pixels, least, square)
 
 

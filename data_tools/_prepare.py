@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from catdog import images, schema
 from data_tools.config import BuildConfig
 
-# numpy takes so many pixels at a time: 12 bytes each.
-_STRIP = 2**20
+# numpy takes so many pixels at a time, 12 bytes each: they stay in a core's own memory.
+_STRIP = 2**14
 # Values less this one are at most 128 from 0: the products of 1024 of them add up to 2 ** 24 or
 # less, so float32 adds them without an error in any order, and matrix libraries are at their best.
 _MIDDLE, _EXACT = 128, 1024
 # So many pixels stand side by side in a row of these matrices, which are less narrow then; they are
 # still too small for a matrix library to start threads for them.
 _SIDE_BY_SIDE = 4
-# Values are added in so many columns at a time, at most 2 ** 12 of each: exact in float32, too.
+# Values are added in so many columns, 64 of each at a time: exact in float32, too.
 _COLUMNS = 256
 
 # Bytes of a photograph for each pixel at quality 95; 27 kB at 256 × 256.
@@ -84,26 +84,23 @@ class Record:
 
 
 def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
-    """The exact sums over the pixels uint8 [height, width, 3]."""
+    """The exact sums over the pixels uint8 [height, width, 3]: found around the middle, then moved.
+
+    All of it is whole numbers below 2 ** 53.
+    """
     flat = pixels.reshape(-1, 3)
-    total = schema.NO_SUMS
+    above = np.empty((_STRIP, 3), np.float32)
+    blocks, rows = above.reshape(-1, _EXACT, 3 * _SIDE_BY_SIDE), above.reshape(-1, 3 * _COLUMNS)
+    products, columns = np.zeros((3 * _SIDE_BY_SIDE,) * 2), np.zeros(3 * _COLUMNS)
     for start in range(0, len(flat), _STRIP):
-        total += _strip_sums(flat[start : start + _STRIP])
-    return total
-
-
-def _strip_sums(strip: NDArray[np.uint8]) -> schema.Sums:
-    """The exact sums over the pixels uint8 [n, 3]: found around the middle, then moved."""
-    count = len(strip)
-    above = np.empty((count + -count % (_EXACT * _SIDE_BY_SIDE), 3), np.float32)
-    above[:count] = (strip ^ np.uint8(_MIDDLE)).view(np.int8)  # that bit is the sign
-    above[count:] = 0
-    blocks = above.reshape(-1, _EXACT, 3 * _SIDE_BY_SIDE)
-    products = (blocks.transpose(0, 2, 1) @ blocks).sum(axis=0, dtype=np.float64)
-    # of each two pixels side by side, those of a pixel with itself
+        strip = flat[start : start + _STRIP]
+        above[: len(strip)] = (strip ^ np.uint8(_MIDDLE)).view(np.int8)  # that bit is the sign
+        above[len(strip) :] = 0
+        products += (blocks.transpose(0, 2, 1) @ blocks).sum(axis=0, dtype=np.float64)
+        columns += np.add.reduce(rows, axis=0)
+    # of each few pixels side by side, those of a pixel with itself
     square = products.reshape(_SIDE_BY_SIDE, 3, _SIDE_BY_SIDE, 3).trace(axis1=0, axis2=2)
-    columns = np.add.reduce(above.reshape(-1, 3 * _COLUMNS), axis=0)
-    sums = columns.reshape(-1, 3).sum(axis=0, dtype=np.float64)
+    sums, count = columns.reshape(-1, 3).sum(axis=0), len(flat)
     moved = square + _MIDDLE * (sums[:, None] + sums[None, :]) + count * _MIDDLE**2
     return schema.Sums(
         pixels=count,

@@ -113,9 +113,9 @@ def look(square: images.Square) -> Look:
     Raises:
       ValueError: it has none.
     """
-    if square.small is None or square.small.shape != (SIDE, SIDE, 3):
+    if len(square.small) != SIDE * SIDE * 3:
         raise ValueError(f"a look takes a square with a small one of {SIDE} pixels")
-    return Look(square.small.tobytes(), square.source_pixels)
+    return Look(square.small, square.source_pixels)
 
 
 def prints(looks: Sequence[Look]) -> Prints:
