@@ -89,12 +89,13 @@ def _timed(source: Source, items: Sequence[Item]) -> dict[str, float]:
     """Milliseconds of processor time a picture: to look at it, and to do all the rest."""
     spent = {True: 0.0, False: 0.0}
     looks = []
-    for item in items:
-        for looking in spent:  # in turn, so that whatever else goes on slows both alike
-            start = time.process_time()
-            found = Reading(_PREPARATION, looks=looking, records=True)(source, item)
-            spent[looking] += time.process_time() - start
-            looks += [found.look] if found.look else []
+    with tempfile.TemporaryDirectory() as records:
+        for item in items:
+            for looking in spent:  # in turn, so that whatever else goes on slows both alike
+                start = time.process_time()
+                found = Reading(_PREPARATION, looks=looking, records=records)(source, item)
+                spent[looking] += time.process_time() - start
+                looks += [found.look] if found.look else []
     start = time.process_time()
     _similar.prints(looks)
     look = spent[True] - spent[False] + time.process_time() - start

@@ -22,7 +22,10 @@ pytestmark = pytest.mark.repository
 
 # A test that mentions one of these needs TensorFlow, other processes or the real pictures: minutes,
 # for what its run on the source has shown. The rest shows that the wheel lacks no file.
-TOO_SLOW = re.compile(r"tensorflow|keras|two_devices|subprocess|multiprocessing|real_data")
+TOO_SLOW = re.compile(
+    r"tensorflow|keras|two_devices|subprocess|multiprocessing|real_data|run_benchmark|"
+    r"import .*\b(api|pipeline|checkpoints|parts|learning_card)\b"
+)
 
 
 def _project() -> dict[str, Any]:
