@@ -47,13 +47,13 @@ def libraries() -> tuple[Any, Any]:
 
 @functools.cache
 def _resizer() -> tuple[Any, Any, Any]:
-    """What resizes, and how it is told to: by the filter that Pillow calls bicubic, by means."""
+    """What resizes, and how: by the filter that Pillow calls bicubic, or by a box filter."""
     _, library = libraries()
-    catmull_rom, box = (
+    bicubic, means = (
         library.ResizeOptions(resize_alg=library.ResizeAlg.convolution(filter_), use_alpha=False)
         for filter_ in (library.FilterType.catmull_rom, library.FilterType.box)
     )
-    return library.Resizer(), catmull_rom, box
+    return library.Resizer(), bicubic, means
 
 
 class Frame(NamedTuple):
@@ -126,11 +126,10 @@ def decoded(data: bytes, header: Frame, size: int) -> NDArray[np.uint8] | None:
     return pixels if pixels.shape[:2] == (height, width) else None
 
 
-def _resized(source: Any, size: int, *, means: bool = False) -> Any:
+def _resized(source: Any, size: int, options: Any) -> Any:
     _, library = libraries()
-    resizer, bicubic, box = _resizer()
     target = library.ImageData(size, size, library.PixelType.U8x3)
-    resizer.resize(source, target, box if means else bicubic)
+    _resizer()[0].resize(source, target, options)
     return target
 
 
@@ -151,6 +150,7 @@ def squares(
       turn: what makes both of them upright.
     """
     _, library = libraries()
+    _, bicubic, means = _resizer()
     left, top, right, bottom = box
 
     def stored(part: NDArray[np.uint8]) -> Any:
@@ -163,20 +163,21 @@ def squares(
             return data
         return Image.frombytes("RGB", (image.width,) * 2, data).transpose(turn).tobytes()
 
-    square, least = _resized(stored(pixels[top:bottom, left:right]), size), None
+    square, little = _resized(stored(pixels[top:bottom, left:right]), size, bicubic), None
     if small and pixels.shape[:2] == (bottom - top, right - left):
-        # Of means of whole blocks, as Pillow's has been made; they are enough to compare it by.
-        between = _resized(square, 2 * small, means=True) if size > 2 * small else square
-        least = _resized(between, small)
+        # By a box filter first, as Pillow's `reducing_gap` does: the two are compared.
+        between = _resized(square, 2 * small, means) if size > 2 * small else square
+        little = _resized(between, small, bicubic)
     elif small:
-        least = _resized(stored(pixels), small)
+        little = _resized(stored(pixels), small, bicubic)
     made = np.frombuffer(upright(square), np.uint8).reshape(size, size, 3)
-    return made, b"" if least is None else upright(least)
+    return made, b"" if little is None else upright(little)
 
 
 def encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
     """The pixels, uint8 [height, width, 3], as a JPEG with chroma at half resolution (4:2:0)."""
     simplejpeg, _ = libraries()
+    # libjpeg-turbo takes its quick transform here up to quality 95, whatever `fastdct` says.
     jpeg: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels), quality=quality, colorspace="RGB", colorsubsampling="420"
     )

@@ -84,9 +84,10 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
-def upright(made: Image.Image, turned: int) -> Image.Image:
-    """The square turned as this EXIF orientation says."""
-    return made.transpose(UPRIGHT[turned]) if turned in UPRIGHT else made
+def upright(image: Image.Image, exif_orientation: int) -> Image.Image:
+    """The image turned as the orientation says."""
+    turn = UPRIGHT.get(exif_orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def _deep_to_rgb(strip: Image.Image) -> Image.Image:

@@ -100,23 +100,23 @@ def _pillow_square(
         common = image.format == "JPEG" and image.mode == "RGB"
         # Whatever is behind the budgets is what is decoded.
         if common and not header.bare and image.size == (header.width, header.height):
-            turned = _pillow.orientation(image)
-            made = _fast_square(data, header, image_size, resize, small, turned)
+            orientation = _pillow.orientation(image)
+            made = _fast_square(data, header, image_size, resize, small, orientation)
             if made is not None:
                 return made
         _pillow.decode(image)
-        turned = _pillow.orientation(image)  # some formats have it behind the pixels
+        orientation = _pillow.orientation(image)  # some formats have it behind the pixels
         whole, source_pixels = (0, 0, *image.size), image.width * image.height
         part = _pillow.square(image, _box(image.size, resize), image_size)
-        square, little = _pillow.upright(part, turned), None
+        square, little = _pillow.upright(part, orientation), None
         if small and resize == "squash":
             # Means of whole blocks first, which takes half of the time.
             little = square.resize((small, small), Image.Resampling.BICUBIC, reducing_gap=2.0)
         elif small:
-            little = _pillow.upright(_pillow.square(image, whole, small), turned)
+            little = _pillow.upright(_pillow.square(image, whole, small), orientation)
     square.info = {}  # no EXIF, GPS, comment or colour profile goes along
-    least = b"" if little is None else little.tobytes()
-    return Square(np.asarray(square), source_pixels, least, square)
+    compared = b"" if little is None else little.tobytes()
+    return Square(np.asarray(square), source_pixels, compared, square)
 
 
 def to_square(
@@ -139,7 +139,7 @@ def to_square(
       resize: "squash" ignores the aspect ratio, "crop" takes the middle square.
       max_pixels: budget that the header is held to before anything is decoded.
       decoder: "pillow", or "fast" for other libraries where they can do the picture; a few pixels
-        are rounded differently, and the same pictures are rejected.
+        are rounded differently, so is the JPEG, and the same pictures are rejected.
       small: side of a second square, of all of the picture, to compare it by; 0 is for none.
 
     Raises:

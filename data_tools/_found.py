@@ -107,7 +107,7 @@ class Memory:
     """What earlier runs of the same build found; this one remembers nothing.
 
     Attributes:
-      records: the folder that workers write records to, which it gives back when shards are
+      records: the folder that workers write records to, to be taken from there when shards are
         written; empty where none are kept.
     """
 

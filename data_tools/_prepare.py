@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from catdog import images, schema
 from data_tools.config import BuildConfig
 
-# numpy takes so many pixels at a time, 12 bytes each: they stay in a core's own memory.
+# numpy takes so many pixels at a time, 12 bytes each: few enough for a core's cache.
 _STRIP = 2**14
 # Values less this one are at most 128 from 0: the products of 1024 of them add up to 2 ** 24 or
 # less, so float32 adds them without an error in any order, and matrix libraries are at their best.

@@ -22,10 +22,11 @@ from data_tools._prepare import Record
 _SUMS = struct.Struct("<13q")
 _DIGEST = 32
 _HEADER, _FOOTER = 12, 4
-# A record of 256 by 256 pixels has fewer bytes as a rule.
-_GUESS = 40_000
-# A place is the number of a file and, in so many bits, where in it.
-_BITS = 44
+# Bytes that are read at once; a record of 256 by 256 pixels has fewer as a rule.
+_FIRST_READ = 40_000
+# A place is the number of a file and, in so many bits, where in it. It is below PLACES.
+_OFFSET_BITS = 44
+PLACES = 2**62
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Writer:
         Raises:
           OSError: the disk refused.
         """
-        place = self._number << _BITS | self._size
+        place = self._number << _OFFSET_BITS | self._size
         data = schema.frame(owner.digest() + _packed(record.sums) + record.framed)
         while data:
             written = os.write(self._file, data)
@@ -120,17 +121,17 @@ class Spool:
         if place < 0:
             return None
         try:
-            file = self._file(place >> _BITS)
+            file = self._file(place >> _OFFSET_BITS)
         except FileNotFoundError:
             return None
-        place &= (1 << _BITS) - 1
-        data = os.pread(file, _GUESS, place)
+        place &= (1 << _OFFSET_BITS) - 1
+        data = os.pread(file, _FIRST_READ, place)
         header, end = data[:_HEADER], _HEADER + _FOOTER
         if len(header) < _HEADER or schema.checksum(header[:8]) != header[8:]:
             return None
         (length,) = struct.unpack("<Q", header[:8])
-        if end + length > len(data) == _GUESS:
-            data += os.pread(file, end + length - _GUESS, place + _GUESS)
+        if end + length > len(data) == _FIRST_READ:
+            data += os.pread(file, end + length - _FIRST_READ, place + _FIRST_READ)
         payload, crc = data[_HEADER : _HEADER + length], data[_HEADER + length : end + length]
         if schema.checksum(payload) != crc or payload[:_DIGEST] != owner.digest():
             return None

@@ -31,7 +31,7 @@ _ENVIRONMENT = {
     "VECLIB_MAXIMUM_THREADS": "1",
 } | {name: str(value) for name, (_, value) in _MEMORY.items()}
 
-# What a fork would have to carry along.
+# Libraries with threads of their own, and with more memory than a worker may have.
 _HEAVY = {"tensorflow", "torch", "jax"}
 # How often a fork that is to end is looked at, in seconds.
 _LOOK = 0.002
@@ -79,8 +79,9 @@ def bare(descriptor: int) -> Child:
 def can_fork() -> bool:
     """Whether a fork of this process is as good as a bare interpreter, and begun much sooner.
 
-    It is where nothing is at work here beside this one thread, and numpy's matrix library ends its
-    threads before a fork, as OpenBLAS does. macOS' own libraries may not be used after one.
+    It is where Python has no thread beside this one, and numpy's matrix library ends its own before
+    a fork, as OpenBLAS does. What other libraries have is not known, and a worker uses none of
+    those. macOS' own libraries may not be used after a fork.
     """
     libraries = np.show_config(mode="dicts")["Build Dependencies"]
     return (

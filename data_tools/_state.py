@@ -29,7 +29,7 @@ from data_tools import _similar
 from data_tools._found import Memory, Picture, Scan
 from data_tools._plan import Plan
 from data_tools._prepare import Record
-from data_tools._spool import Owner, Spool
+from data_tools._spool import PLACES, Owner, Spool
 from data_tools.sources import Item
 from data_tools.writer import ShardTask, WrittenShard
 
@@ -160,7 +160,7 @@ class State(Memory):
                 if (
                     len(scan.print) in (0, _similar.PRINT_BYTES)
                     and len(digest) in (0 if scan.reason else 32, 32)
-                    and scan.kept < 2**62
+                    and scan.kept < PLACES
                 ):
                     yield str(key), str(stamp), scan
 

@@ -37,7 +37,7 @@ _LEAVE_SECONDS = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a task may take: bytes beside those of the bare process, processor and wall seconds.
+    """What a task may take: bytes beside those its process begins with, processor and wall seconds.
 
     The largest picture that is accepted, 50 megapixels, takes 1 to 2 s on a slow core.
     """
@@ -50,7 +50,7 @@ class Limits:
     def of(cls, image_size: int) -> "Limits":
         """The limits where pictures are stored as squares of this side: copies of it come on top.
 
-        At 256 pixels it is a worker of 300 MB: 38 MB have Python, numpy and Pillow.
+        At 256 pixels it is a worker of 300 MB: Python, numpy and Pillow have about 40 of them.
         """
         return cls(more_bytes=(260 * 2**20) + 32 * image_size**2)
 

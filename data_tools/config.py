@@ -54,7 +54,7 @@ class BuildConfig:
     )
     decoder: str = flags.option(
         images.PILLOW,
-        "what decodes and resizes: pillow, or fast, which rounds some pixels differently and needs "
+        "what makes the JPEGs: pillow, or fast, which rounds some pixels differently and needs "
         "pip install simplejpeg cykooz-resizer; both reject the same pictures",
         choices=images.DECODERS,
     )

@@ -106,7 +106,7 @@ def test_the_jpeg_is_as_near_to_those_pixels_as_pillows(kind: str, quality: int)
         errors = [
             np.mean((np.asarray(image, float) - fast.pixels) ** 2) for image in (stored, usual)
         ]
-    assert errors[0] < 1.3 * errors[1] + 0.05
+    assert errors[0] < 1.1 * errors[1]  # of these pictures 1.05 times at most
 
 
 @pytest.mark.parametrize("resize", images.RESIZES)
@@ -181,13 +181,13 @@ def test_a_picture_without_metadata_needs_no_look_at_its_header(
     bare = [_fast.frame(data).bare for data in COMMON.values()]
     assert bare == [not kind.startswith(("EXIF", "stored as RGB")) for kind in COMMON]
     monkeypatch.setattr(Image, "open", None)
-    both_ways = images.to_record(COMMON["shrunk"], image_size=SIDE, decoder="fast")
-    assert both_ways.pixels.shape == (SIDE, SIDE, 3)
+    made = images.to_record(COMMON["shrunk"], image_size=SIDE, decoder="fast")
+    assert made.pixels.shape == (SIDE, SIDE, 3)
 
 
-@pytest.mark.parametrize("kind", ["shrunk", "4:4:4", "EXIF orientation 6"])
+@pytest.mark.parametrize("kind", ["tiny", "4:4:4", "EXIF orientation 6"])
 def test_a_damaged_header_is_judged_by_pillow(kind: str) -> None:
-    data = saved(photograph(24, 18)) if kind == "shrunk" else COMMON[kind]
+    data = saved(photograph(24, 18)) if kind == "tiny" else COMMON[kind]
     end = data.index(b"\xff\xda") + 14
     kept = 0
     for place in range(end):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from catdog import images
 from catdog.errors import IntegrityError
-from data_tools import _prepare
+from data_tools import _prepare, _spool
 from data_tools._prepare import Record
 from data_tools._spool import Owner, Spool, Writer, writer
 
@@ -62,6 +62,24 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
 def test_a_worker_has_one_file(tmp_path: Path) -> None:
     assert writer(str(tmp_path)) is writer(str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 2 * _spool._FIRST_READ])
+def test_a_record_of_any_size_comes_back(tmp_path: Path, more: int) -> None:
+    small = record(FOURTH)
+    mine, spool = Writer(tmp_path), Spool(tmp_path)
+    around = (tmp_path / "0").stat().st_size
+    mine.add(FOURTH, dataclasses.replace(small, framed=b""))
+    around = (tmp_path / "0").stat().st_size - around
+    large = dataclasses.replace(small, framed=bytes(range(256)) * 1000)
+    large = dataclasses.replace(large, framed=large.framed[: _spool._FIRST_READ - around + more])
+    place = mine.add(FOURTH, large)
+    mine.add(OWNERS[0], small)
+    assert spool.get(place, FOURTH) == large
+    os.truncate(tmp_path / "0", (place & (1 << 44) - 1) + around + len(large.framed) - 1)
+    assert spool.get(place, FOURTH) is None
+    mine.close()
+    spool.close()
 
 
 def test_a_record_of_another_picture_or_place_is_none(tmp_path: Path) -> None:

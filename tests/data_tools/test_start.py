@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,19 @@ from data_tools import _start, build_tfrecords, sample
 from data_tools.config import BuildConfig
 
 HERE = str(Path(__file__).parent)
+REASONS = {
+    "segfault": "ends the decoder (Segmentation fault)",
+    "abort": "ends the decoder (Aborted)",
+    "killed": "ends the decoder (Killed)",
+    "exit": "ends the decoder (exit 9)",
+    "memory": "takes more memory than a picture may have",
+    "loop": "takes more processor time than a picture may have",
+    "hang": "takes more time than a picture may have",
+}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no worker is a fork")
 
-# Says what the forks of a process that is busy with nothing else are, and ends.
-SCRIPT = """
+# The beginning of a process whose workers are forks.
+BEGIN = """
 import fcntl, json, os, signal, sys
 from data_tools import _start
 from data_tools._workers import Limits, workers
@@ -35,20 +45,44 @@ fcntl.flock(held, fcntl.LOCK_EX)
 assert _start.can_fork()
 source = open_source(sys.argv[2], layout="kaggle")
 lost = lambda task, reason: f"lost {task}: {reason}"
-with workers(source, 2, Limits(more_bytes=64 * 2**20)) as pool:
+"""
+
+# Says what the forks are, do, and leave undone.
+ALL = (
+    BEGIN
+    + """
+with workers(source, 2) as pool:
     pool.start()
     begun = [process.process.pid for process in pool._processes]
-    tasks = ["segfault" if n == 13 else "memory" if n == 21 else str(n) for n in range(40)]
     found = {
+        "begun": begun,
         "about": list(pool.map(worker_acts.about, ["1", "2"], lost=lost)),
-        "acts": list(pool.map(worker_acts.act, tasks, lost=lost, batch=4)),
+        "page faults": list(pool.map(worker_acts.page_faults, ["cat.0.jpg"], lost=lost)),
     }
-    found |= {"begun": begun, "bare": [type(p.process).__name__ for p in pool._processes]}
-with workers(source, 1) as pool:
-    pool.start()
-    found["faults"] = list(pool.map(worker_acts.page_faults, ["cat.0.jpg"], lost=lost))
+for kind in sys.argv[3:]:
+    tasks = [kind if number == 13 else str(number) for number in range(40)]
+    seconds = {"wall_seconds": 1.5} if kind == "hang" else {"cpu_seconds": 1.0}
+    with workers(source, 2, Limits(more_bytes=64 * 2**20, **seconds)) as pool:
+        pool.start()
+        assert {type(process.process) for process in pool._processes} == {_start._Forked}
+        batch = 1 if kind == "hang" else 4
+        found[kind] = list(pool.map(worker_acts.act, tasks, lost=lost, batch=batch))
+        found["at last"] = [type(process.process).__name__ for process in pool._processes]
 print(json.dumps(found))
 """
+)
+
+# Says who its workers are once one of them hangs, and is killed then.
+HANGS = (
+    BEGIN
+    + """
+with workers(source, 2) as pool:
+    pool.start()
+    list(pool.map(worker_acts.act, ["1", "2"], lost=lost))
+    print(json.dumps([process.process.pid for process in pool._processes]), flush=True)
+    list(pool.map(worker_acts.act, ["hang at " + sys.argv[2] + "/hangs", "3"], lost=lost))
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +91,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("forks")
     for name in ("cat.0.jpg", "dog.0.jpg"):
         Image.linear_gradient("L").resize((1200, 900)).convert("RGB").save(folder / name)
-    command = [sys.executable, "-c", SCRIPT, HERE, str(folder)]
+    command = [sys.executable, "-c", ALL, HERE, str(folder), *REASONS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -65,12 +99,13 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @linux
-def test_forks_do_what_they_are_given_and_a_lost_one_is_replaced(forks: dict[str, Any]) -> None:
-    acts = forks["acts"]
-    assert acts.pop(21) == "lost memory: takes more memory than a picture may have"
-    assert acts.pop(13) == "lost segfault: ends the decoder (Segmentation fault)"
-    assert acts == [f"did {n}" for n in range(40) if n not in (13, 21)]
-    assert "Popen" in forks["bare"]  # what a long scan has in memory by then is not carried along
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", REASONS)
+def test_a_task_that_ends_a_fork_is_lost_and_no_other(forks: dict[str, Any], kind: str) -> None:
+    acts = [*forks[kind]]
+    assert acts.pop(13) == f"lost {kind}: {REASONS[kind]}"
+    assert acts == [f"did {n}" for n in range(40) if n != 13]
+    assert "Popen" in forks["at last"]  # a fork would carry along what a long scan has by then
 
 
 @linux
@@ -87,22 +122,24 @@ def test_a_fork_holds_nothing_of_the_process_that_began_it(forks: dict[str, Any]
 @linux
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told to")
 def test_a_fork_keeps_the_memory_of_one_picture_for_the_next(forks: dict[str, Any]) -> None:
-    assert forks["faults"][0] < 1200 * 900 * 4 / 4096 / 10
+    assert forks["page faults"][0] < 1200 * 900 * 4 / 4096 / 10
 
 
 @linux
 def test_forks_end_with_the_process_that_began_them(tmp_path: Path) -> None:
     (tmp_path / "cat.0.jpg").write_bytes(b"")
     (tmp_path / "dog.0.jpg").write_bytes(b"")
-    script = SCRIPT.split("    tasks =")[0] + "    print(json.dumps(begun), flush=True)\n"
-    script += '    list(pool.map(worker_acts.act, ["hang"], lost=lost))\n'
-    command = [sys.executable, "-c", script, HERE, str(tmp_path)]
+    command = [sys.executable, "-c", HANGS, HERE, str(tmp_path)]
+    late = time.monotonic() + 60
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as begun:
         assert begun.stdout is not None
-        workers = json.loads(begun.stdout.readline())
+        forks = json.loads(begun.stdout.readline())
+        while not (tmp_path / "hangs").exists():
+            assert time.monotonic() < late
+            time.sleep(0.01)
+        assert len(forks) == 2 and not {_state(pid) for pid in forks} & {"Z", "gone"}
         begun.kill()
-    late = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() and _state(pid) != "Z" for pid in workers):
+    while {_state(pid) for pid in forks} - {"Z", "gone"}:
         assert time.monotonic() < late, "they outlive it"
         time.sleep(0.01)
 
@@ -110,18 +147,20 @@ def test_forks_end_with_the_process_that_began_them(tmp_path: Path) -> None:
 def _state(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return "Z"
+    return "gone"
 
 
-def _other_matrices(**_: object) -> dict[str, Any]:
-    return {"Build Dependencies": {"blas": {"name": "mkl"}}}
+def _matrices(name: str) -> Callable[..., dict[str, Any]]:
+    return lambda **_: {"Build Dependencies": {"blas": {"name": name}}}
 
 
+# Where no worker is to be a fork: what to set.
 MORE_AT_WORK: dict[str, tuple[Any, str, Any]] = {
     "threads": (threading, "active_count", lambda: 2),
+    "not the main one": (threading, "current_thread", object),
     "macOS": (sys, "platform", "darwin"),
-    "TensorFlow": (_start, "_HEAVY", {"threading"}),
-    "MKL": (_start.np, "show_config", _other_matrices),
+    "TensorFlow": (sys, "modules", {"tensorflow": None}),
+    "MKL": (_start.np, "show_config", _matrices("mkl")),
 }
 
 
@@ -129,12 +168,20 @@ MORE_AT_WORK: dict[str, tuple[Any, str, Any]] = {
 def test_nothing_is_forked_where_more_is_at_work(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(threading, "active_count", lambda: 1)
-    monkeypatch.setattr(_start, "_HEAVY", set())
-    assert _start.can_fork()
-    monkeypatch.setattr(*MORE_AT_WORK[kind])
-    assert not _start.can_fork()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "linux")
+        patch.setattr(threading, "active_count", lambda: 1)
+        patch.setattr(threading, "current_thread", threading.main_thread)
+        patch.setattr(_start.np, "show_config", _matrices("scipy-openblas"))
+        patch.setattr(sys, "modules", {})
+        assert _start.can_fork()
+        patch.setattr(*MORE_AT_WORK[kind])
+        assert not _start.can_fork()
+
+
+# The command itself, where its workers are forks.
+COMMAND = "from data_tools import _start, build_tfrecords; assert _start.can_fork(); "
+COMMAND += "build_tfrecords.run()"
 
 
 @linux
@@ -148,8 +195,8 @@ def test_forks_and_bare_interpreters_build_the_same(
     source = str(tmp_path / "pictures")
     sample.main(sample.Config(output_dir=source, pictures=60, broken=3))
     flags = [f"--source={source}", "--workers=2", f"--decoder={decoder}", "--image_size=64"]
-    command = [sys.executable, "-m", "data_tools.build_tfrecords", *flags]
-    subprocess.run([*command, f"--output_dir={tmp_path}/forked"], check=True, capture_output=True)
+    command = [sys.executable, "-c", COMMAND, *flags, f"--output_dir={tmp_path}/forked"]
+    subprocess.run(command, check=True, capture_output=True)
     monkeypatch.setattr(_start, "can_fork", lambda: False)
     config = BuildConfig(
         source=source, output_dir=f"{tmp_path}/bare", workers=2, decoder=decoder, image_size=64

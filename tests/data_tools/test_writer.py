@@ -59,7 +59,11 @@ def write(source: Source, made: writer.ShardTask) -> writer.WrittenShard:
     return writer.write_shard(made, records)
 
 
-def test_a_shard_is_its_frames_in_order(source: Source, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2000, 1_000_000])  # a record has about a thousand
+def test_a_shard_is_its_frames_in_order(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(writer, "_AT_ONCE", at_once)
     path = tmp_path / "shard"
     written = write(source, task(source, path))
     frames = b""

@@ -1,10 +1,11 @@
-"""What test_workers lets workers do; they import it, so it imports little itself."""
+"""What tests let workers do; they import it, so it imports little itself."""
 
 import contextlib
 import os
 import resource
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from catdog import images
@@ -26,7 +27,9 @@ def act(_: Any, task: str) -> str:
     elif task == "loop":
         while True:
             pass
-    elif task == "hang":
+    elif task.startswith("hang"):
+        if task.startswith("hang at "):
+            Path(task.removeprefix("hang at ")).touch()
         time.sleep(1000)
     elif task == "raise":
         raise InputError("this one is raised")

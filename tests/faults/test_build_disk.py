@@ -47,7 +47,7 @@ def pictures(tmp_path: Path) -> Path:
 # The limit would meet the file of a coverage measurement too.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name[:3] != "COV"}
 
-# Files up to so many bytes: what a build notes fits, a shard of 16 pictures of 3 kB does not.
+# Files up to so many bytes: what a build notes fits, 10 pictures of more than 3 kB do not.
 FULL = """
 import resource, runpy
 resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))
@@ -67,21 +67,34 @@ runpy.run_module("data_tools.build_tfrecords", run_name="__main__", alter_sys=Tr
 """
 
 
-@pytest.mark.parametrize("code", [FULL, FULL_AT_CLOSE], ids=["write", "close"])
+# How the disk is full, and flags. Where less than half of what is read will be stored, no worker
+# keeps a record, and the first large file is a shard.
+FULL_DISKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a worker's records": (FULL, {}),
+    "a shard": (FULL, {"splits": "train=10,test=8", "num_shards": 1}),
+    "a shard that is flushed": (FULL_AT_CLOSE, {}),
+}
+
+
+@pytest.mark.parametrize("kind", FULL_DISKS)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_exits_7_and_leaves_nothing_under_a_final_name(
-    pictures: Path, tmp_path: Path, workers: int, code: str
+    pictures: Path, tmp_path: Path, workers: int, kind: str
 ) -> None:
     output = tmp_path / "data"
-    command = [sys.executable, "-c", code, *flags(pictures, output, workers=workers)]
+    code, more = FULL_DISKS[kind]
+    command = [sys.executable, "-c", code, *flags(pictures, output, workers=workers, **more)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT)
     assert done.returncode == 7, done.stderr
     assert "error: the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [".data.partial", "pictures"]
-    assert list((tmp_path / ".data.partial" / "data").iterdir()) == []
+    work = tmp_path / ".data.partial"
+    assert list((work / "data").iterdir()) == []
+    assert (work / "plan.json").exists() == (kind != "a worker's records")
+    assert (work / "records").exists() == (kind != "a shard")
     for folder in ("data", "undisturbed"):
-        command = COMMAND + flags(pictures, tmp_path / folder, workers=workers)
+        command = COMMAND + flags(pictures, tmp_path / folder, workers=workers, **more)
         subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
     assert contents(output) == contents(tmp_path / "undisturbed")
     assert not (tmp_path / ".data.partial").exists()
