@@ -87,7 +87,9 @@ def frame(data: bytes) -> Frame:
         if marker == _SCAN:
             return found._replace(bare=bare and found.kind > 0)
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
-            bare = bare and not found.kind and length == 17 and data[place + 4] == 8
+            bare = (
+                bare and not found.kind and length == 17 and data[place + 4 : place + 5] == b"\x08"
+            )
             height, width = (
                 int.from_bytes(data[start : start + 2], "big") for start in (place + 5, place + 7)
             )

@@ -150,7 +150,8 @@ def to_square(
     if resize not in RESIZES:
         raise UsageError(f"resize must be one of {', '.join(RESIZES)}, received {resize!r}")
     check_decoder(decoder)
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have set it
+    # Another library may have set these, and not in every process that prepares pictures.
+    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, PIXEL_LIMIT
     header = _fast.frame(data) if decoder == FAST else _fast.Frame()
     if header.bare and header.width * header.height <= max_pixels:
         made = _fast_square(data, header, image_size, resize, small)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -31,7 +32,9 @@ _ENVIRONMENT = {
     "VECLIB_MAXIMUM_THREADS": "1",
 } | {name: str(value) for name, (_, value) in _MEMORY.items()}
 
-# Libraries with threads of their own, and with more memory than a worker may have.
+# A fork has in memory what this process has; numpy and Pillow have some 40 MB.
+_LIGHT = 100 * 2**20
+# Libraries with threads of their own, and with much more.
 _HEAVY = {"tensorflow", "torch", "jax"}
 # How often a fork that is to end is looked at, in seconds.
 _LOOK = 0.002
@@ -76,16 +79,35 @@ def bare(descriptor: int) -> Child:
     )
 
 
+def hold_standard_files() -> None:
+    """Opens what is closed of stdin, stdout and stderr, so that no other file takes their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
+def _resident() -> int:
+    """Bytes that this process has in memory; more than any where /proc does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return sys.maxsize
+
+
 def can_fork() -> bool:
     """Whether a fork of this process is as good as a bare interpreter, and begun much sooner.
 
-    It is where Python has no thread beside this one, and numpy's matrix library ends its own before
-    a fork, as OpenBLAS does. What other libraries have is not known, and a worker uses none of
-    those. macOS' own libraries may not be used after a fork.
+    It is where this process is small, Python has no thread beside this one, and numpy's matrix
+    library ends its own before a fork, as OpenBLAS does. What other libraries have is not known,
+    and a worker uses none of those. macOS' own libraries may not be used after a fork.
     """
-    libraries = np.show_config(mode="dicts")["Build Dependencies"]
+    libraries = np.show_config(mode="dicts").get("Build Dependencies", {})
     return (
         sys.platform == "linux"
+        and _resident() < _LIGHT
         and threading.active_count() == 1
         and threading.current_thread() is threading.main_thread()
         and not _HEAVY & {*sys.modules}
@@ -103,7 +125,10 @@ class _Forked:
     def wait(self, timeout: float | None = None) -> int:
         late = None if timeout is None else time.monotonic() + timeout
         while self._code is None:
-            pid, status = os.waitpid(self.pid, 0 if late is None else os.WNOHANG)
+            try:
+                pid, status = os.waitpid(self.pid, 0 if late is None else os.WNOHANG)
+            except ChildProcessError:  # another one took how it ended, or SIGCHLD is ignored
+                pid, status = self.pid, 0
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
             elif late is not None and time.monotonic() > late:
@@ -113,8 +138,11 @@ class _Forked:
         return self._code
 
     def send_signal(self, sig: int) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+            self.wait(0)  # one that has ended may have given its number to another by now
         if self._code is None:
-            os.kill(self.pid, sig)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sig)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -122,11 +150,24 @@ class _Forked:
 
 def forked(descriptor: int) -> Child:
     """A worker that answers at this descriptor, and knows what this process has imported."""
-    pid = os.fork()
-    if pid:
-        return _Forked(pid)
+    # A signal that comes before the child has let go of the handlers would run them there, and what
+    # they raise the code below this on the stack.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if not pid:
+            _serve(descriptor, before)
+    except OSError:  # there is no memory for one as large as this
+        return bare(descriptor)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _Forked(pid)
+
+
+def _serve(descriptor: int, signals: "set[int | signal.Signals]") -> NoReturn:
     try:
         _begin(descriptor)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         _worker.serve(descriptor)
     except BaseException:  # whatever it is, the stack below is another process's
         traceback.print_exc()
@@ -135,7 +176,8 @@ def forked(descriptor: int) -> Child:
 
 
 def _begin(descriptor: int) -> None:
-    """Lets go, in a fork, of all that the other process holds: files, locks, signals."""
+    """Lets go, in a fork, of all that the other process holds: memory, signals, files, locks."""
+    gc.freeze()  # what is garbage there would close, here, files that have its numbers now
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -143,10 +185,12 @@ def _begin(descriptor: int) -> None:
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    os.closerange(3, descriptor)
-    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != descriptor:
+            with contextlib.suppress(OSError):  # the one that listed them is closed already
+                os.close(int(name))
     with contextlib.suppress(OSError, AttributeError):  # another libc
         library = ctypes.CDLL(None)
-        for name, (parameter, value) in _MEMORY.items():
-            if name not in os.environ:
+        for variable, (parameter, value) in _MEMORY.items():
+            if variable not in os.environ:
                 library.mallopt(parameter, value)

@@ -68,6 +68,7 @@ class _Process:
     ) -> None:
         self._source, self._limits = source, limits
         self._knows_source = False
+        _start.hold_standard_files()
         self.connection, theirs = multiprocessing.Pipe()
         self.process = begin(theirs.fileno())
         theirs.close()

@@ -201,6 +201,7 @@ def _made(
                 plan = _planned(listing, config, pool, others, state)
                 manifest = _assemble.build(state, plan, config, about, pool)
                 state.publish(folder)
+            pool.close()  # some file systems keep a file that is removed while it is open
             _state.clear(work)
     return _result(manifest, plan, config)
 

@@ -142,7 +142,8 @@ def test_whatever_else_is_pillows(kind: str) -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_cut_picture_is_rejected_for_the_same_reason(progressive: bool) -> None:
     data = saved(photograph(150, 100), progressive=progressive)
-    for end in [2, 20, 300, *range(500, len(data), 487), len(data) - 3, len(data) - 2]:
+    header = data.index(b"\xff\xda") + 16
+    for end in [*range(header), *range(header, len(data), 487), len(data) - 3, len(data) - 2]:
         cut = data[:end]
         slow = outcome(cut, "pillow")
         fast = outcome(cut, "fast")
@@ -173,6 +174,13 @@ def test_a_picture_that_would_take_too_much_memory_is_left_to_pillow(
     assert _fast.decoded(data, _fast.frame(data), SIDE) is not None
     monkeypatch.setattr(_fast._budget, "MEMORY_LIMIT", need - 1)
     assert _fast.decoded(data, _fast.frame(data), SIDE) is None
+
+
+@pytest.mark.parametrize("end", [2, 3, 4, 5, 9])
+def test_a_picture_may_end_within_its_frame(end: int) -> None:
+    data = COMMON["shrunk"]
+    frame = data.index(b"\xff\xc0")
+    assert outcome(data[: frame + end], "fast") == outcome(data[: frame + end], "pillow")
 
 
 def test_a_picture_without_metadata_needs_no_look_at_its_header(

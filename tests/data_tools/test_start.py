@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from data_tools import _start, build_tfrecords, sample
+from data_tools import _start, _state, build_tfrecords, sample
+from data_tools._workers import Workers
 from data_tools.config import BuildConfig
 
 HERE = str(Path(__file__).parent)
@@ -117,6 +118,7 @@ def test_a_fork_holds_nothing_of_the_process_that_began_it(forks: dict[str, Any]
         assert about["files"][:3] == ["/dev/null", about["files"][2], about["files"][2]]
         assert [name.partition(":")[0] for name in about["files"][3:]] == ["socket"]
         assert about["SIGTERM"] == int(signal.SIG_DFL)
+        assert about["blocked"] == 0
 
 
 @linux
@@ -137,14 +139,14 @@ def test_forks_end_with_the_process_that_began_them(tmp_path: Path) -> None:
         while not (tmp_path / "hangs").exists():
             assert time.monotonic() < late
             time.sleep(0.01)
-        assert len(forks) == 2 and not {_state(pid) for pid in forks} & {"Z", "gone"}
+        assert len(forks) == 2 and not {_kind(pid) for pid in forks} & {"Z", "gone"}
         begun.kill()
-    while {_state(pid) for pid in forks} - {"Z", "gone"}:
+    while {_kind(pid) for pid in forks} - {"Z", "gone"}:
         assert time.monotonic() < late, "they outlive it"
         time.sleep(0.01)
 
 
-def _state(pid: int) -> str:
+def _kind(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     return "gone"
@@ -161,6 +163,7 @@ MORE_AT_WORK: dict[str, tuple[Any, str, Any]] = {
     "macOS": (sys, "platform", "darwin"),
     "TensorFlow": (sys, "modules", {"tensorflow": None}),
     "MKL": (_start.np, "show_config", _matrices("mkl")),
+    "a large process": (_start, "_resident", lambda: 200 * 2**20),
 }
 
 
@@ -174,6 +177,7 @@ def test_nothing_is_forked_where_more_is_at_work(
         patch.setattr(threading, "current_thread", threading.main_thread)
         patch.setattr(_start.np, "show_config", _matrices("scipy-openblas"))
         patch.setattr(sys, "modules", {})
+        patch.setattr(_start, "_resident", lambda: 50 * 2**20)
         assert _start.can_fork()
         patch.setattr(*MORE_AT_WORK[kind])
         assert not _start.can_fork()
@@ -209,6 +213,57 @@ def test_forks_and_bare_interpreters_build_the_same(
     assert made[0] == made[1]
 
 
+# What the command may meet, before it: a shell that ignores the ends of its children, a machine
+# that has no memory for a fork, a signal in the moment of a fork, garbage that closes a file.
+CIRCUMSTANCES = {
+    "ends ignored": "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n",
+    "no memory": "import errno\ndef fork(): raise OSError(errno.ENOMEM, '')\nos.fork = fork\n",
+    "a signal": "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), 15))\n",
+    "garbage": "import gc\ngc.disable()\n"
+    "for n in range(9):\n    x = [open(os.devnull)]\n    x.append(x)\ndel x\n",
+}
+
+
+@linux
+@pytest.mark.parametrize("kind", CIRCUMSTANCES)
+def test_a_build_meets_odd_circumstances(tmp_path: Path, kind: str) -> None:
+    source = str(tmp_path / "pictures")
+    sample.main(sample.Config(output_dir=source, pictures=40))
+    code = "import os\n" + CIRCUMSTANCES[kind] + COMMAND
+    flags = [f"--source={source}", f"--output_dir={tmp_path}/data", "--workers=2"]
+    command = [sys.executable, "-c", code, *flags, "--image_size=32"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"kept": 40') == 1
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pictures"]
+
+
+def test_standard_files_that_are_closed_are_held() -> None:
+    code = "import os; from data_tools import _start; os.close(0); os.close(2)\n"
+    code += (
+        "_start.hold_standard_files(); print([os.readlink(f'/proc/self/fd/{n}') for n in (0, 2)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['/dev/null', '/dev/null']"
+
+
+def test_no_worker_holds_a_file_that_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = []
+    real_close, real_clear = Workers.close, _state.clear
+    monkeypatch.setattr(Workers, "close", lambda self: order.append("close") or real_close(self))
+    monkeypatch.setattr(_state, "clear", lambda work: order.append("clear") or real_clear(work))
+    sample.main(sample.Config(output_dir=str(tmp_path / "pictures"), pictures=24))
+    build_tfrecords.main(
+        BuildConfig(
+            source=str(tmp_path / "pictures"), output_dir=str(tmp_path / "data"), image_size=32
+        )
+    )
+    assert order[-3:-1] == ["close", "clear"]  # then all is left
+
+
 def test_how_a_fork_ended_is_told_as_subprocess_tells_it() -> None:
     sleeps = [sys.executable, "-c", "import time; time.sleep(100)"]
     child = _start._Forked(os.posix_spawn(sys.executable, sleeps, {}))
@@ -217,3 +272,6 @@ def test_how_a_fork_ended_is_told_as_subprocess_tells_it() -> None:
     child.kill()
     assert child.wait() == -signal.SIGKILL == child.wait(0.1)
     child.kill()  # sends nothing to whoever has that number by now
+    gone = _start._Forked(child.pid)  # as if another one had taken how it ended
+    gone.kill()
+    assert gone.wait(0.1) == 0

@@ -99,4 +99,5 @@ def about(_: Any, task: str) -> dict[str, Any]:
         "threads": len(os.listdir("/proc/self/task")),
         "files": files,
         "SIGTERM": int(signal.getsignal(signal.SIGTERM)),
+        "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
     }
