@@ -24,7 +24,9 @@ MEMBER_LIMIT = 5_000_000
 
 # zipfile bounds the memory of these two methods; of bzip2 and LZMA it does not.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED_FLAG = 0x1
+_ENCRYPTED_FLAG, _UTF8_FLAG = 0x1, 0x800
+_ODD_FLAGS = 0x1 | 0x20 | 0x40  # encrypted, a patch, encrypted strongly
+_LOCAL_HEADER = 30  # bytes of a member's own header before its name
 
 # What zipfile raises in reading a member; UnicodeError of the name in the member's own header.
 _DAMAGE = (
@@ -70,7 +72,8 @@ class Slice(io.RawIOBase):
 
     def at(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset` on; the position stays where it is."""
-        return os.pread(self._descriptor, size, self._start + offset)
+        size = min(size, self._length - offset)
+        return os.pread(self._descriptor, size, self._start + offset) if size > 0 else b""
 
     def close(self) -> None:
         if not self.closed and hasattr(self, "_descriptor"):
@@ -159,6 +162,8 @@ class Archive:
                 f"unpacks from {info.compress_size} to {info.file_size} bytes, "
                 f"over the limit of {RATIO_LIMIT} times"
             )
+        if (stored := self._stored(info)) is not None:
+            return stored
         try:
             with self._zip.open(info) as stream:
                 # With a size zipfile unpacks no more than that, whatever the header claims.
@@ -166,16 +171,41 @@ class Archive:
         except _DAMAGE as error:
             raise InputError(f"damaged in the zip ({error})") from None
 
+    def _stored(self, info: zipfile.ZipInfo) -> bytes | None:
+        """The bytes of an uncompressed member, read at once; None: see what zipfile says of it."""
+        try:
+            encoding = "utf-8" if info.flag_bits & _UTF8_FLAG else "cp437"
+            name = info.orig_filename.encode(encoding)
+        except UnicodeError:
+            return None
+        sizes_differ = info.compress_size != info.file_size
+        if info.compress_type != zipfile.ZIP_STORED or sizes_differ or info.flag_bits & _ODD_FLAGS:
+            return None
+        header = self._raw.at(info.header_offset, _LOCAL_HEADER + len(name))
+        if len(header) != _LOCAL_HEADER + len(name) or header[_LOCAL_HEADER:] != name:
+            return None
+        mark, flags, name_length, extra_length = struct.unpack_from("<4s2xH18xHH", header)
+        if mark != b"PK\3\4" or (flags ^ info.flag_bits) & _UTF8_FLAG:
+            return None
+        start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
+        data = self._raw.at(start, info.file_size)
+        sound = (
+            name_length == len(name)
+            and len(data) == info.file_size
+            and zlib.crc32(data) == info.CRC
+        )
+        return data if sound else None
+
     def stored_region(self, key: str) -> tuple[int, int] | None:
         """Where (start in the file, length) the bytes of an uncompressed member lie, else None."""
         info = self.members[key]
         if info.compress_type != zipfile.ZIP_STORED:
             return None
-        header = self._raw.at(info.header_offset, 30)
-        if len(header) < 30 or header[:4] != b"PK\3\4":
+        header = self._raw.at(info.header_offset, _LOCAL_HEADER)
+        if len(header) < _LOCAL_HEADER or header[:4] != b"PK\3\4":
             raise InputError(f"{self.name}: the member {key!r} is damaged; download it again")
         name_length, extra_length = struct.unpack_from("<HH", header, 26)
-        offset = info.header_offset + 30 + name_length + extra_length
+        offset = info.header_offset + _LOCAL_HEADER + name_length + extra_length
         return self._start + offset, info.file_size
 
     def copy(self, key: str, target: IO[bytes]) -> None:

@@ -9,14 +9,14 @@ from catdog import images, schema
 from data_tools.config import BuildConfig
 
 # numpy takes so many pixels at a time, 12 bytes each: few enough for a core's cache.
-_STRIP = 2**14
-# Values less this one are at most 128 from 0: the products of 1024 of them add up to 2 ** 24 or
-# less, so float32 adds them without an error in any order, and matrix libraries are at their best.
-_MIDDLE, _EXACT = 128, 1024
+_STRIP = 2**15
+# The products of 256 values add up to less than 2 ** 24, so float32 adds them without an error in
+# any order, and matrix libraries are at their best.
+_EXACT = 256
 # So many pixels stand side by side in a row of these matrices, which are less narrow then; they are
 # still too small for a matrix library to start threads for them.
 _SIDE_BY_SIDE = 4
-# Values are added in so many columns, 64 of each at a time: exact in float32, too.
+# Values are added in so many columns, 128 of each at a time: exact in float32, too.
 _COLUMNS = 256
 
 # Bytes of a photograph for each pixel at quality 95; 27 kB at 256 × 256.
@@ -84,28 +84,26 @@ class Record:
 
 
 def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
-    """The exact sums over the pixels uint8 [height, width, 3]: found around the middle, then moved.
+    """The exact sums over the pixels uint8 [height, width, 3].
 
-    All of it is whole numbers below 2 ** 53.
+    All of it is whole numbers, below 2 ** 24 in float32 and below 2 ** 53 in float64.
     """
     flat = pixels.reshape(-1, 3)
-    above = np.empty((_STRIP, 3), np.float32)
-    blocks, rows = above.reshape(-1, _EXACT, 3 * _SIDE_BY_SIDE), above.reshape(-1, 3 * _COLUMNS)
+    strip = np.empty((_STRIP, 3), np.float32)
+    blocks, rows = strip.reshape(-1, _EXACT, 3 * _SIDE_BY_SIDE), strip.reshape(-1, 3 * _COLUMNS)
     products, columns = np.zeros((3 * _SIDE_BY_SIDE,) * 2), np.zeros(3 * _COLUMNS)
     for start in range(0, len(flat), _STRIP):
-        strip = flat[start : start + _STRIP]
-        above[: len(strip)] = (strip ^ np.uint8(_MIDDLE)).view(np.int8)  # that bit is the sign
-        above[len(strip) :] = 0
+        some = flat[start : start + _STRIP]
+        strip[: len(some)] = some
+        strip[len(some) :] = 0
         products += (blocks.transpose(0, 2, 1) @ blocks).sum(axis=0, dtype=np.float64)
         columns += np.add.reduce(rows, axis=0)
     # of each few pixels side by side, those of a pixel with itself
     square = products.reshape(_SIDE_BY_SIDE, 3, _SIDE_BY_SIDE, 3).trace(axis1=0, axis2=2)
-    sums, count = columns.reshape(-1, 3).sum(axis=0), len(flat)
-    moved = square + _MIDDLE * (sums[:, None] + sums[None, :]) + count * _MIDDLE**2
     return schema.Sums(
-        pixels=count,
-        sum=tuple(map(int, sums + count * _MIDDLE)),
-        products=tuple(tuple(map(int, row)) for row in moved),
+        pixels=len(flat),
+        sum=tuple(map(int, columns.reshape(-1, 3).sum(axis=0))),
+        products=tuple(tuple(map(int, row)) for row in square),
     )
 
 

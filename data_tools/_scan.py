@@ -63,7 +63,9 @@ class Reading:
         if not self.records:
             return Found(stamp, sha256, "", look)
         owner = _spool.Owner(item.key, item.label, sha256)
-        record = _prepare.record(self.preparation, square, **dataclasses.asdict(owner))
+        record = _prepare.record(
+            self.preparation, square, key=item.key, label=item.label, sha256=sha256
+        )
         return Found(stamp, sha256, "", look, _spool.writer(self.records).add(owner, record))
 
 

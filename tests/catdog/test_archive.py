@@ -1,5 +1,6 @@
 """Zips: what is a member, what is not, and that every read has a budget."""
 
+import contextlib
 import io
 import stat
 import struct
@@ -28,7 +29,9 @@ def test_a_slice_reads_like_the_bytes_it_covers(tmp_path: Path) -> None:
             assert part.seek(offset, whence) == oracle.seek(offset, whence)
             assert part.read(size) == oracle.read(size)
             assert part.tell() == oracle.tell()
-        assert part.at(90, 50) == data[140:190]
+        assert part.at(90, 5) == data[140:145]
+        assert part.at(90, 50) == data[140:150]
+        assert part.at(100, 5) == part.at(10**20, 5) == b""
         assert part.tell() == oracle.tell()
         with pytest.raises(ValueError, match="negative"):
             part.seek(-1)
@@ -138,3 +141,42 @@ def test_a_file_that_is_no_whole_zip_is_an_input_error_of_one_line(
         Archive(str(path))
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
+
+
+def _found(path: Path) -> dict[str, bytes | str] | str:
+    """What a zip has, or what is said of it."""
+    try:
+        archive = Archive(str(path))
+    except InputError as error:
+        return str(error)
+    with contextlib.closing(archive):
+        found: dict[str, bytes | str] = {}
+        for key in archive.members:
+            try:
+                found[key] = archive.read(key)
+            except InputError as error:
+                found[key] = str(error)
+        return found
+
+
+def test_an_uncompressed_member_is_what_zipfile_says_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_extra = zipfile.ZipInfo("more.jpg")
+    with_extra.extra = b"\xfe\xca\x04\x00more"
+    _zip(tmp_path / "whole.zip", [("a.jpg", b"abc" * 20), ("ü.jpg", b"u" * 9), (with_extra, b"m")])
+    whole = (tmp_path / "whole.zip").read_bytes()
+    wanted = {"a.jpg": b"abc" * 20, "ü.jpg": b"u" * 9, "more.jpg": b"m"}
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "open", None)
+        assert _found(tmp_path / "whole.zip") == wanted
+    path, damaged = tmp_path / "damaged.zip", 0
+    for place in range(len(whole)):
+        for flip in (0x01, 0x20, 0x80):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            found = _found(path)
+            with monkeypatch.context() as patch:
+                patch.setattr(Archive, "_stored", lambda *_: None)
+                assert found == _found(path), (place, flip)
+            damaged += found != wanted
+    assert damaged > len(whole)
