@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from catdog import _budget
+from catdog import _budget, _pillow
 from catdog.errors import UsageError
 
 # Baseline, extended and progressive JPEGs with Huffman codes. What else there is (arithmetic codes,
@@ -137,7 +137,7 @@ def _resized(source: Any, size: int, options: Any) -> Any:
 
 def squares(
     pixels: NDArray[np.uint8],
-    box: tuple[int, int, int, int],
+    box: _pillow.Box,
     size: int,
     small: int,
     turn: Image.Transpose | None = None,

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-_UTF8_FLAG = 0x800
+UTF8_FLAG = 0x800
 
 # What zipfile needs of a member to read it, beside its name: header_offset, compress_size,
 # file_size, CRC, flag_bits, compress_type.
@@ -77,7 +77,7 @@ class Reader(zipfile.ZipFile):
 def key_of(info: zipfile.ZipInfo) -> str:
     """The name with / between its parts, as the packer meant it."""
     name = info.filename
-    if not info.flag_bits & _UTF8_FLAG and not name.isascii():
+    if not info.flag_bits & UTF8_FLAG and not name.isascii():
         # macOS packs UTF-8 names without the flag; zipfile then reads them as code page 437.
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")

@@ -24,9 +24,9 @@ MEMBER_LIMIT = 5_000_000
 
 # zipfile bounds the memory of these two methods; of bzip2 and LZMA it does not.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED_FLAG, _UTF8_FLAG = 0x1, 0x800
-_ODD_FLAGS = 0x1 | 0x20 | 0x40  # encrypted, a patch, encrypted strongly
-_LOCAL_HEADER = 30  # bytes of a member's own header before its name
+_ENCRYPTED_FLAG = 0x1
+_ODD_FLAGS = _ENCRYPTED_FLAG | 0x20 | 0x40  # or a patch, or encrypted strongly
+_OWN_HEADER = 30  # bytes of a member's own header before its name
 
 # What zipfile raises in reading a member; UnicodeError of the name in the member's own header.
 _DAMAGE = (
@@ -171,29 +171,29 @@ class Archive:
         except _DAMAGE as error:
             raise InputError(f"damaged in the zip ({error})") from None
 
+    def _own_header(self, info: zipfile.ZipInfo) -> tuple[int, bytes, int] | None:
+        """Flags and name in a member's own header, and where its bytes begin; None: no header."""
+        header = self._raw.at(info.header_offset, _OWN_HEADER + 4 * len(info.orig_filename))
+        if len(header) < _OWN_HEADER or header[:4] != b"PK\3\4":
+            return None
+        flags, name_length, extra_length = struct.unpack_from("<6xH18xHH", header)
+        start = info.header_offset + _OWN_HEADER + name_length + extra_length
+        return flags, header[_OWN_HEADER : _OWN_HEADER + name_length], start
+
     def _stored(self, info: zipfile.ZipInfo) -> bytes | None:
         """The bytes of an uncompressed member, read at once; None: see what zipfile says of it."""
-        try:
-            encoding = "utf-8" if info.flag_bits & _UTF8_FLAG else "cp437"
-            name = info.orig_filename.encode(encoding)
-        except UnicodeError:
-            return None
         sizes_differ = info.compress_size != info.file_size
         if info.compress_type != zipfile.ZIP_STORED or sizes_differ or info.flag_bits & _ODD_FLAGS:
             return None
-        header = self._raw.at(info.header_offset, _LOCAL_HEADER + len(name))
-        if len(header) != _LOCAL_HEADER + len(name) or header[_LOCAL_HEADER:] != name:
+        if (found := self._own_header(info)) is None:
             return None
-        mark, flags, name_length, extra_length = struct.unpack_from("<4s2xH18xHH", header)
-        if mark != b"PK\3\4" or (flags ^ info.flag_bits) & _UTF8_FLAG:
+        flags, name, start = found
+        try:
+            known = info.orig_filename.encode("utf-8" if flags & _members.UTF8_FLAG else "cp437")
+        except UnicodeError:
             return None
-        start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
-        data = self._raw.at(start, info.file_size)
-        sound = (
-            name_length == len(name)
-            and len(data) == info.file_size
-            and zlib.crc32(data) == info.CRC
-        )
+        data = self._raw.at(start, info.file_size) if name == known else b""
+        sound = name == known and len(data) == info.file_size and zlib.crc32(data) == info.CRC
         return data if sound else None
 
     def stored_region(self, key: str) -> tuple[int, int] | None:
@@ -201,12 +201,9 @@ class Archive:
         info = self.members[key]
         if info.compress_type != zipfile.ZIP_STORED:
             return None
-        header = self._raw.at(info.header_offset, _LOCAL_HEADER)
-        if len(header) < _LOCAL_HEADER or header[:4] != b"PK\3\4":
+        if (found := self._own_header(info)) is None:
             raise InputError(f"{self.name}: the member {key!r} is damaged; download it again")
-        name_length, extra_length = struct.unpack_from("<HH", header, 26)
-        offset = info.header_offset + _LOCAL_HEADER + name_length + extra_length
-        return self._start + offset, info.file_size
+        return self._start + found[2], info.file_size
 
     def copy(self, key: str, target: IO[bytes]) -> None:
         """Writes the bytes of a large member to `target`, in pieces.

@@ -43,27 +43,15 @@ def act(monkeypatch: pytest.MonkeyPatch) -> Act:
     return function
 
 
-REASONS = {
-    "segfault": "ends the decoder (Segmentation fault)",
-    "abort": "ends the decoder (Aborted)",
-    "killed": "ends the decoder (Killed)",
-    "exit": "ends the decoder (exit 9)",
-    "memory": "takes more memory than a picture may have",
-    "loop": "takes more processor time than a picture may have",
-    "hang": "takes more time than a picture may have",
-}
-
-
 @pytest.mark.faults
-@pytest.mark.parametrize("kind", REASONS)
 def test_a_task_that_ends_its_worker_is_lost_and_no_other(
-    source: Source, act: Act, kind: str
+    source: Source, act: Act, ending: str, endings: dict[str, str]
 ) -> None:
-    tasks = [kind if number == 13 else str(number) for number in range(40)]
-    with workers(source, 2, IMPATIENT if kind == "hang" else LIMITS) as pool:
-        batch = 1 if kind == "hang" else 4  # a batch may take that of all its tasks together
+    tasks = [ending if number == 13 else str(number) for number in range(40)]
+    with workers(source, 2, IMPATIENT if ending == "hang" else LIMITS) as pool:
+        batch = 1 if ending == "hang" else 4  # a batch may take that of all its tasks together
         found = list(pool.map(act, tasks, lost=lost, batch=batch))
-    assert found.pop(13) == f"lost {kind}: {REASONS[kind]}"
+    assert found.pop(13) == f"lost {ending}: {endings[ending]}"
     assert found == [f"did {number}" for number in range(40) if number != 13]
 
 
