@@ -10,20 +10,21 @@ import zipfile
 from catdog import registry
 from catdog.errors import InputError
 from data_tools.sources._source import Item, Listing, Source
+from data_tools.sources._store import Store
 
 __all__ = ["AUTO", "Item", "Listing", "Source", "open_source"]
 
 AUTO = "auto"
 
 
-def _recognised(path: str) -> type[Source]:
+def _recognised(store: Store) -> type[Source]:
     layouts = [registry.find(__name__, name, Source) for name in registry.names(__name__)]
     for layout in sorted(layouts, key=lambda layout: layout.auto_order):
-        if layout.recognises(path):
+        if layout.recognises(store):
             return layout
     raise InputError(
-        f"{path} fits no layout ({', '.join(registry.names(__name__))}): give a folder or zip "
-        "with cat.1.jpg and dog.1.jpg in it, or with one folder of pictures a class"
+        f"{store.path} fits no layout ({', '.join(registry.names(__name__))}): give a folder or a "
+        "zip with cat.1.jpg and dog.1.jpg in it, or with one folder of pictures a class"
     )
 
 
@@ -44,4 +45,11 @@ def open_source(path: str, *, layout: str = AUTO, classes: tuple[str, ...] = ())
         )
     if not os.path.isdir(path) and not zipfile.is_zipfile(path):
         raise InputError(f"--source={path} is neither a folder nor a zip; give one of the two")
-    return (chosen or _recognised(path))(path, classes=classes)
+    if chosen is not None:
+        return chosen(path, classes=classes)
+    store = Store(path)  # its zips are listed once for all layouts, and for the source
+    try:
+        return _recognised(store)(path, classes=classes, store=store)
+    except BaseException:
+        store.close()
+        raise

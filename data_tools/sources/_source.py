@@ -54,22 +54,25 @@ class Source:
     auto_order = 50
     takes_names = False
 
-    def __init__(self, path: str, *, classes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: str, *, classes: tuple[str, ...] = (), store: Store | None = None
+    ) -> None:
         """A source that has not opened anything yet.
 
         Args:
           path: a folder or a zip.
           classes: which classes to take, in the order of their labels; empty for all of them.
+          store: of the same path, where there is one already; the source closes it.
         """
         if len(set(classes)) < len(classes) or "" in classes:
             raise UsageError(f"--classes must list different names, received {','.join(classes)!r}")
         self.path = path
         self.classes = classes
-        self.store = Store(path)
+        self.store = store or Store(path)
 
     @staticmethod
-    def recognises(path: str) -> bool:
-        """Whether the names of the files at the existing `path` fit this layout."""
+    def recognises(store: Store) -> bool:
+        """Whether the names of the files of a store, whose path is there, fit this layout."""
         raise NotImplementedError
 
     def scan(self) -> Listing:

@@ -149,7 +149,8 @@ class Store:
     def _add_members(
         self, locators: dict[str, str], key: str, locator: str, passed_over: Counter[str]
     ) -> None:
-        self._regions[key] = self._inner_region(locator)
+        if key not in self._regions:
+            self._regions[key] = self._inner_region(locator)
         archive = self._archive(key)
         passed_over.update(archive.passed_over)
         for name in archive.members:

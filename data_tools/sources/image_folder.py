@@ -5,7 +5,6 @@ deeper in the folder of its class.
 """
 
 from collections import Counter
-from contextlib import closing
 
 from catdog.errors import InputError
 from data_tools.sources._source import NOT_A_PICTURE, Listing, Source, is_picture_name, listing
@@ -40,10 +39,9 @@ class ImageFolder(Source):
     auto_order = 90
 
     @staticmethod
-    def recognises(path: str) -> bool:
+    def recognises(store: Store) -> bool:
         """Whether there is a picture in a folder."""
-        with closing(Store(path)) as store:
-            return bool(_sorted_out(store)[0])
+        return bool(_sorted_out(store)[0])
 
     def scan(self) -> Listing:
         """The pictures of all folders, or of those that `classes` names.

@@ -6,7 +6,6 @@ the test set (1.jpg, 2.jpg, ...) have no label.
 
 import re
 from collections import Counter
-from contextlib import closing
 
 from data_tools.sources._source import NOT_A_PICTURE, Listing, Source, is_picture_name, listing
 from data_tools.sources._store import Entry, Store
@@ -40,10 +39,9 @@ class Kaggle(Source):
     auto_order = 20
 
     @staticmethod
-    def recognises(path: str) -> bool:
+    def recognises(store: Store) -> bool:
         """Whether there are such names, and no more pictures with other names than these."""
-        with closing(Store(path)) as store:
-            labelled, passed_over = _sorted_out(store)
+        labelled, passed_over = _sorted_out(store)
         return bool(labelled) and passed_over[_UNNAMED] <= len(labelled)
 
     def scan(self) -> Listing:

@@ -7,7 +7,6 @@ found when they are decoded.
 import os
 import re
 from collections import Counter
-from contextlib import closing
 
 from data_tools.sources._source import NOT_A_PICTURE, Listing, Source, is_picture_name, listing
 from data_tools.sources._store import Entry, Store
@@ -39,10 +38,9 @@ class PetImages(Source):
     auto_order = 10
 
     @staticmethod
-    def recognises(path: str) -> bool:
+    def recognises(store: Store) -> bool:
         """Whether there is such a picture."""
-        with closing(Store(path)) as store:
-            return bool(_sorted_out(store)[0])
+        return bool(_sorted_out(store)[0])
 
     def scan(self) -> Listing:
         """The pictures of cats (0) and dogs (1), or as `classes` orders them."""

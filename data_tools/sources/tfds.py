@@ -16,7 +16,7 @@ from typing import Any
 from catdog import cli
 from catdog.errors import NO_SPACE, InputError, UsageError
 from data_tools.sources._source import Listing, Source, listing
-from data_tools.sources._store import Entry
+from data_tools.sources._store import Entry, Store
 
 _ARCHIVE = "tfds"
 
@@ -115,10 +115,10 @@ class Tfds(Source):
     takes_names = True
 
     @staticmethod
-    def recognises(path: str) -> bool:
+    def recognises(store: Store) -> bool:
         """Whether TFDS prepared the folder."""
         return all(
-            os.path.isfile(os.path.join(path, name))
+            os.path.isfile(os.path.join(store.path, name))
             for name in ("dataset_info.json", "features.json")
         )
 

@@ -15,6 +15,7 @@ from catdog import registry
 from catdog.errors import InputError, UsageError
 from data_tools import sources
 from data_tools.sources import Listing, Source, open_source
+from data_tools.sources._store import Store
 
 ROOM = sources.__name__
 
@@ -120,7 +121,7 @@ def test_an_empty_folder_is_not_recognised_and_classes_must_differ(
     layout: str, tmp_path: Path
 ) -> None:
     kind = registry.find(ROOM, layout, Source)
-    assert kind.recognises(str(tmp_path)) is False
+    assert kind.recognises(Store(str(tmp_path))) is False
     source = kind(str(tmp_path), classes=("a", "b"))
     assert (source.path, source.classes) == (str(tmp_path), ("a", "b"))
     source.close()
