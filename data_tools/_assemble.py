@@ -5,21 +5,14 @@ import dataclasses
 import functools
 import itertools
 import os
-import threading
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from catdog import cli, files, schema
 from data_tools import _describe, _exclusion, _mend, _plan, _prepare, _state, card, writer
-from data_tools._workers import Workers, core_count
+from data_tools._workers import Workers
 from data_tools.config import BuildConfig
-
-# Shards that are written at a time: more would wait for each other, or for the disk.
-_MOST_WRITERS = 4
-
-Shards = Generator[writer.WrittenShard, None, None]
 
 
 def _tasks(plan: _plan.Plan, folder: Path) -> dict[str, list[writer.ShardTask]]:
@@ -48,45 +41,31 @@ def _prepared(
     return cli.progress(records, total=total, what="preparing pictures")
 
 
-class _Stopped(Exception):
-    """The build ends; whoever writes a shard is to leave it."""
+def _copied(
+    tasks: list[writer.ShardTask], state: _state.State, pool: Workers
+) -> Iterator[writer.WrittenShard]:
+    """The shard of each task, in order, of records that pass 1 made; each worker writes one."""
+    shards = pool.map(
+        writer.Copying(state.records),
+        map(writer.Copy.of, tasks),
+        lost=writer.Copy.lost,
+        timed=False,
+    )
+    meter = cli.Meter(sum(len(task.pictures) for task in tasks), "writing records")
+    with contextlib.closing(meter):
+        for task, shard in zip(tasks, shards, strict=True):
+            meter.advance(len(task.pictures))
+            yield writer.WrittenShard(shard, task.pictures)
 
 
-def _kept(tasks: list[writer.ShardTask], config: BuildConfig, state: _state.State) -> Shards:
-    """The shard of each task, in order, of records that pass 1 made; several are being written.
-
-    To copy and hash those leaves the interpreter free most of the time. When this ends, in whatever
-    way, no thread writes any more.
-    """
-    stop = threading.Event()
-    counts = [0] * len(tasks)
-
-    def records(place: int) -> Iterator[_prepare.Record]:
-        for picture in tasks[place].pictures:
-            if stop.is_set():
-                raise _Stopped
-            counts[place] += 1
-            yield state.record(picture)
-
-    def write(place: int) -> writer.WrittenShard:
-        return writer.write_shard(tasks[place], records(place))
-
-    meter, told = cli.Meter(sum(len(task.pictures) for task in tasks), "writing records"), 0
-    threads = ThreadPoolExecutor(min(config.workers or core_count(), _MOST_WRITERS))
-    try:
-        for future in [threads.submit(write, place) for place in range(len(tasks))]:
-            while not future.done():
-                wait([future], timeout=1.0)
-                meter.advance((now := sum(counts)) - told)
-                told = now
-            yield future.result()
-    finally:
-        stop.set()
-        try:
-            threads.shutdown(cancel_futures=True)
-        finally:  # a first signal may have ended that wait; a second one ends the process
-            threads.shutdown()
-        meter.close()
+def _made(
+    tasks: list[writer.ShardTask], plan: _plan.Plan, config: BuildConfig, pool: Workers
+) -> Iterator[writer.WrittenShard]:
+    """The shard of each task, in order, of records that are made for it."""
+    records = _prepared(tasks, plan, config, pool)
+    for task in tasks:
+        shard = writer.write_shard(task.path, len(task.pictures), records)
+        yield writer.WrittenShard(shard, task.pictures)
 
 
 def _written(
@@ -100,16 +79,16 @@ def _written(
     if finished:
         cli.say(f"going on: {len(finished)} of {len(every)} shards are finished")
     missing = [task for task in every if task.path.name not in finished]
-    if state.records:
-        fresh = _kept(missing, config, state)
-    else:
-        records = _prepared(missing, plan, config, pool)
-        fresh = (writer.write_shard(task, records) for task in missing)
-    # Closed here: an exception would hold it, and its threads, for as long as it is on its way.
-    with contextlib.closing(fresh):
+    kept = bool(state.records)
+    fresh = _copied(missing, state, pool) if kept else _made(missing, plan, config, pool)
+    try:
         for shard in fresh:
             state.commit(shard)
             finished[shard.shard.file] = shard
+    except BaseException:
+        pool.close()  # nobody writes any more
+        state.tidy({task.path.name for task in every})
+        raise
     return {name: [finished[task.path.name] for task in split] for name, split in tasks.items()}
 
 
@@ -172,8 +151,7 @@ def mended(
     """The finished data set's manifest, once everything is as it says."""
 
     def remake(tasks: list[writer.ShardTask]) -> Iterator[writer.WrittenShard]:
-        records = _prepared(tasks, plan, config, pool)
-        return (writer.write_shard(task, records) for task in tasks)
+        return _made(tasks, plan, config, pool)
 
     def describe(
         written: _describe.Written, passed_over: dict[str, int]

@@ -5,15 +5,14 @@ the digest of whose it is: what a machine that lost its power left of a file is 
 written. What a worker has written is readable at once, and stays when processes are killed.
 """
 
-import dataclasses
 import fcntl
 import functools
 import hashlib
 import itertools
 import os
 import struct
-import threading
 from pathlib import Path
+from typing import NamedTuple
 
 from catdog import schema
 from catdog.errors import IntegrityError
@@ -29,8 +28,7 @@ _OFFSET_BITS = 44
 PLACES = 2**62
 
 
-@dataclasses.dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """The picture that a record is of; its sha256 is in hex."""
 
     key: str
@@ -102,19 +100,17 @@ def writer(folder: str) -> Writer:
 
 
 class Spool:
-    """Finds records by their places; also at once in several threads."""
+    """Finds records by their places."""
 
     def __init__(self, folder: Path) -> None:
         """Of the files in a folder, which is there."""
         self._folder = folder
         self._files: dict[int, int] = {}
-        self._lock = threading.Lock()
 
     def _file(self, number: int) -> int:
-        with self._lock:
-            if number not in self._files:
-                self._files[number] = os.open(self._folder / str(number), os.O_RDONLY)
-            return self._files[number]
+        if number not in self._files:
+            self._files[number] = os.open(self._folder / str(number), os.O_RDONLY)
+        return self._files[number]
 
     def get(self, place: int, owner: Owner) -> Record | None:
         """The record at this place; None when that is not, or not whole, of this picture."""

@@ -26,9 +26,8 @@ from typing import Any
 from catdog import files, schema
 from catdog.errors import MismatchError
 from data_tools import _similar
-from data_tools._found import Memory, Picture, Scan
+from data_tools._found import Memory, Scan
 from data_tools._plan import Plan
-from data_tools._prepare import Record
 from data_tools._spool import PLACES, Owner, Spool
 from data_tools.sources import Item
 from data_tools.writer import ShardTask, WrittenShard
@@ -169,17 +168,6 @@ class State(Memory):
         if self._spool is None or scan.reason:
             return True
         return self._spool.get(scan.kept, Owner(item.key, item.label, scan.sha256)) is not None
-
-    def record(self, picture: Picture) -> Record:
-        """The picture's record, which was kept.
-
-        Raises:
-          IntegrityError: it is not there any more.
-        """
-        if self._spool is None:
-            raise RuntimeError("this memory keeps no records")
-        owner = Owner(picture.key, picture.label, picture.sha256)
-        return self._spool.taken(picture.kept, owner)
 
     def remember(self, scans: list[tuple[str, str, Scan]]) -> None:
         """Notes (key, stamp, scan) of pictures that were read; their records are there already."""

@@ -15,10 +15,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
-
 # Here, so that the memory of numpy and Pillow themselves is none of the pictures' share.
-from data_tools import _prepare
+from data_tools import _prepare  # noqa: F401
 
 # How a worker says that a task asked for more memory than it may have.
 OUT_OF_MEMORY = 71
@@ -71,14 +69,15 @@ def _answer(
 
 
 def serve(descriptor: int) -> None:
-    """Answers (function, tasks) after a first message (source, memory, seconds), until the end."""
+    """Answers (function, tasks, seconds) after a first message (source, memory), until the end.
+
+    A task that takes more than so many seconds of processor time ends this process; 0 is for as
+    many as it takes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starter ends its workers, and says so
-    # numpy's matrix library takes its memory with the first product, and ends a process that has
-    # none left: now, so that it is no picture's.
-    _prepare.pixel_sums(np.zeros((1, 1, 3), np.uint8))
     connection = Connection(descriptor)
     try:
-        source, more_bytes, cpu_seconds = connection.recv()
+        source, more_bytes = connection.recv()
     except (EOFError, OSError):
         os._exit(0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -88,7 +87,7 @@ def serve(descriptor: int) -> None:
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, requests), daemon=True).start()
     while True:
-        function, tasks = requests.get()
+        function, tasks, cpu_seconds = requests.get()
         answers = []
         for task in tasks:
             answers.append(_answer(source, function, task, cpu_seconds))

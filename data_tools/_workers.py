@@ -8,6 +8,7 @@ result depends neither on the number of workers nor on what else one of them had
 import contextlib
 import dataclasses
 import itertools
+import math
 import multiprocessing.connection
 import os
 import signal
@@ -55,6 +56,15 @@ class Limits:
         return cls(more_bytes=(260 * 2**20) + 32 * image_size**2)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What is done with each task, in so many seconds of processor (0: any) and of wall time."""
+
+    function: Callable[[Any, Any], Any]
+    cpu_seconds: float
+    wall_seconds: float
+
+
 def core_count() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -64,9 +74,9 @@ class _Process:
     """A worker, the batches (number of the first task, tasks) it has, and those only it may do."""
 
     def __init__(
-        self, source: Source, limits: Limits, begin: Callable[[int], _start.Child] = _start.bare
+        self, source: Source, more_bytes: int, begin: Callable[[int], _start.Child] = _start.bare
     ) -> None:
-        self._source, self._limits = source, limits
+        self._source, self._more_bytes = source, more_bytes
         self._knows_source = False
         _start.hold_standard_files()
         self.connection, theirs = multiprocessing.Pipe()
@@ -78,16 +88,15 @@ class _Process:
         self.done = 0
         self.since = time.monotonic()
 
-    def give(self, function: Callable[..., Any], first: int, tasks: list[Any]) -> None:
+    def give(self, job: _Job, first: int, tasks: list[Any]) -> None:
         if not self.batches:
             self.since = time.monotonic()
         self.batches.append((first, tasks))
         with contextlib.suppress(OSError):  # one that died is met when it is waited for
             if not self._knows_source:
-                limits = self._limits
-                self.connection.send((self._source, limits.more_bytes, limits.cpu_seconds))
+                self.connection.send((self._source, self._more_bytes))
                 self._knows_source = True
-            self.connection.send((function, tasks))
+            self.connection.send((job.function, tasks, job.cpu_seconds))
 
     def end(self) -> int:
         """How it ended, as subprocess tells it: by itself, now that it is cut off, or killed."""
@@ -129,7 +138,7 @@ class Workers:
         """
         begin = _start.forked if _start.can_fork() else _start.bare
         while len(self._processes) < self._count:
-            self._processes.append(_Process(self.source, self._limits, begin))
+            self._processes.append(_Process(self.source, self._limits.more_bytes, begin))
 
     def map(
         self,
@@ -138,16 +147,20 @@ class Workers:
         *,
         lost: Callable[[Task, str], Result],
         batch: int = 1,
+        timed: bool = True,
     ) -> Iterator[Result]:
         """The result of each task, in the order of the tasks.
 
         Args:
           lost: the result of a task that ended its worker, and why it did.
           batch: tasks that are sent at a time.
+          timed: whether a task has the limits of time; those of memory are always there.
 
         Raises:
           ResourceError: one task after the other ends its worker.
         """
+        seconds = self._limits.cpu_seconds, self._limits.wall_seconds
+        job = _Job(function, *(seconds if timed else (0.0, math.inf)))
         waiting = iter(tasks)
         chunk = list(itertools.islice(waiting, batch))
         taken = given = 0
@@ -155,10 +168,10 @@ class Workers:
         while chunk or any(process.batches for process in self._processes):
             limit = taken + _AHEAD * batch * self._count
             while chunk and given < limit and (process := self._free()):
-                process.give(function, given, chunk)
+                process.give(job, given, chunk)
                 given += len(chunk)
                 chunk = list(itertools.islice(waiting, batch))
-            results.update(self._answers(function, lost))
+            results.update(self._answers(job, lost))
             while taken in results:
                 yield results.pop(taken)
                 taken += 1
@@ -168,35 +181,29 @@ class Workers:
         free = [process for process in self._processes if not process.suspects]
         process = min(free, key=lambda process: len(process.batches), default=None)
         if (process is None or process.batches) and len(self._processes) < self._count:
-            process = _Process(self.source, self._limits)
+            process = _Process(self.source, self._limits.more_bytes)
             self._processes.append(process)
         return process if process is not None and len(process.batches) < _DEPTH else None
 
-    def _answers(
-        self, function: Callable[..., Any], lost: Callable[[Any, str], Any]
-    ) -> dict[int, Any]:
+    def _answers(self, job: _Job, lost: Callable[[Any, str], Any]) -> dict[int, Any]:
         """Results by the number of their task, as soon as there are some."""
         busy = [process for process in self._processes if process.batches]
         multiprocessing.connection.wait([process.connection for process in busy], timeout=1.0)
         found: dict[int, Any] = {}
         for process in busy:
             if process.connection.poll():
-                found |= self._taken(process, function, lost)
-            elif self._is_late(process):
+                found |= self._taken(process, job, lost)
+            elif time.monotonic() - process.since > job.wall_seconds * len(process.batches[0][1]):
                 process.process.send_signal(signal.SIGALRM)
         return found
 
-    def _is_late(self, process: _Process) -> bool:
-        allowed = self._limits.wall_seconds * len(process.batches[0][1])
-        return time.monotonic() - process.since > allowed
-
     def _taken(
-        self, process: _Process, function: Callable[..., Any], lost: Callable[[Any, str], Any]
+        self, process: _Process, job: _Job, lost: Callable[[Any, str], Any]
     ) -> dict[int, Any]:
         try:
             answers = process.connection.recv()
         except (EOFError, OSError):
-            return self._replace(process, function, lost)
+            return self._replace(process, job, lost)
         if not process.ready:
             process.ready = True
             self._false_starts = 0
@@ -206,7 +213,7 @@ class Workers:
         process.since = time.monotonic()
         process.done += len(tasks)
         self._guilty_on_end = 0
-        self._next_suspect(process, function)
+        self._next_suspect(process, job)
         found = {}
         for number, (fine, result) in enumerate(answers, start=first):
             if not fine:
@@ -215,13 +222,13 @@ class Workers:
         return found
 
     @staticmethod
-    def _next_suspect(process: _Process, function: Callable[..., Any]) -> None:
+    def _next_suspect(process: _Process, job: _Job) -> None:
         if process.suspects and not process.batches:
             number, task = process.suspects.popleft()
-            process.give(function, number, [task])
+            process.give(job, number, [task])
 
     def _replace(
-        self, process: _Process, function: Callable[..., Any], lost: Callable[[Any, str], Any]
+        self, process: _Process, job: _Job, lost: Callable[[Any, str], Any]
     ) -> dict[int, Any]:
         """Puts a new worker in the place of a dead one; what its task got if that is guilty."""
         code = process.end()
@@ -246,10 +253,10 @@ class Workers:
                 f"{self._guilty_on_end} worker processes died one after the other; the last one "
                 f"{_cause(code)}: most often memory lacks, use fewer --workers"
             )
-        fresh = _Process(self.source, self._limits)
+        fresh = _Process(self.source, self._limits.more_bytes)
         self._processes[self._processes.index(process)] = fresh
         fresh.suspects = suspects
-        self._next_suspect(fresh, function)
+        self._next_suspect(fresh, job)
         return found
 
     def close(self) -> None:

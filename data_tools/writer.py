@@ -1,23 +1,24 @@
 """Pass 2 of a build: a shard is written, its records in their order, and read back."""
 
+import contextlib
 import dataclasses
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import google_crc32c
 
 from catdog import files, images, schema
-from catdog.errors import InputError, IntegrityError
-from data_tools import _prepare
+from catdog.errors import InputError, IntegrityError, ResourceError
+from data_tools import _prepare, _spool
 from data_tools._found import Picture
 from data_tools._prepare import Preparation, Record
 from data_tools._scan import READ_ERRORS, read_failure
 from data_tools.sources import Source
 
-# Bytes that are written and hashed at a time. Other threads go on meanwhile, and wait for each
-# other less often than if each record were written by itself.
+# Bytes that are written and hashed at a time.
 _AT_ONCE = 1_000_000
 
 
@@ -93,15 +94,16 @@ def lost(picture: Picture, reason: str) -> Record:
     raise _spoilt(picture, reason)
 
 
-def write_shard(task: ShardTask, records: Iterator[Record]) -> WrittenShard:
-    """The shard that is at `task.path` now; it was read back before it got this name.
+def write_shard(path: Path, count: int, records: Iterator[Record]) -> schema.Shard:
+    """The shard that is at `path` now; it was read back before it got this name.
 
     Args:
-      records: gives that of each picture of the task, in order; no more is taken.
+      count: how many records it gets.
+      records: gives them, in order; no more are taken.
 
     Raises:
       IntegrityError: the disk gives other bytes back than were written.
-      OSError: the disk refused; there is nothing new at `task.path` then.
+      OSError: the disk refused; there is nothing new at `path` then.
     """
     sums, size, written = schema.NO_SUMS, 0, 0
     digest = hashlib.sha256()
@@ -116,13 +118,13 @@ def write_shard(task: ShardTask, records: Iterator[Record]) -> WrittenShard:
                 found = google_crc32c.extend(found, some)
         if found != written:
             raise IntegrityError(
-                f"{task.path.name} reads back other bytes than were written; check the disk"
+                f"{path.name} reads back other bytes than were written; check the disk"
             )
 
-    with files.whole_file(task.path, check=read_back) as file:
+    with files.whole_file(path, check=read_back) as file:
         waiting: list[bytes] = []
         unwritten = 0
-        for left in reversed(range(len(task.pictures))):
+        for left in reversed(range(count)):
             record = next(records)
             waiting.append(record.framed)
             unwritten += len(record.framed)
@@ -133,5 +135,54 @@ def write_shard(task: ShardTask, records: Iterator[Record]) -> WrittenShard:
                 written = google_crc32c.extend(written, some)
                 size, unwritten = size + unwritten, 0
                 waiting.clear()
-    shard = schema.Shard(task.path.name, len(task.pictures), size, digest.hexdigest(), sums)
-    return WrittenShard(shard, task.pictures)
+    return schema.Shard(path.name, count, size, digest.hexdigest(), sums)
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """A shard to write of records that are there already.
+
+    Attributes:
+      path: of the shard.
+      places: where each of its records is, in order.
+      owners: whose they are.
+    """
+
+    path: Path
+    places: Sequence[int]
+    owners: Sequence[_spool.Owner]
+
+    @classmethod
+    def of(cls, task: ShardTask) -> "Copy":
+        """What is to be copied for this task; pass 1 kept all of its records."""
+        owners = [_spool.Owner(p.key, p.label, p.sha256) for p in task.pictures]
+        return cls(task.path, array("q", [p.kept for p in task.pictures]), owners)
+
+    def lost(self, reason: str) -> schema.Shard:
+        """No shard: two workers died of it, one after the other.
+
+        Raises:
+          ResourceError: always.
+        """
+        raise ResourceError(
+            f"{self.path.name} cannot be written: its process {reason}; run again, with fewer "
+            "--workers where memory lacks"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Copying:
+    """Writes shards in a worker, of the records in a folder."""
+
+    records: str
+
+    def __call__(self, source: Source, copy: Copy) -> schema.Shard:
+        """The shard, which is at its path now.
+
+        Raises:
+          IntegrityError: a record, or the shard, is not what was written.
+          OSError: the disk refused; there is nothing new at the path then.
+        """
+        with contextlib.closing(_spool.Spool(Path(self.records))) as spool:
+            records = map(spool.taken, copy.places, copy.owners)
+            return write_shard(copy.path, len(copy.places), records)

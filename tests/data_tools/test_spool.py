@@ -24,7 +24,7 @@ FOURTH = Owner("d", 1, "ef" * 32)
 def record(owner: Owner) -> Record:
     pixels = np.random.default_rng(len(owner.key)).integers(0, 256, (16, 16, 3), np.uint8)
     square = images.Square(pixels, 256, image=Image.fromarray(pixels))
-    return _prepare.record(PREPARATION, square, **dataclasses.asdict(owner))
+    return _prepare.record(PREPARATION, square, **owner._asdict())
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_record_of_another_picture_or_place_is_none(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     assert spool.get(first, OWNERS[1]) is None
     for change in ({"key": "a"}, {"label": 1}, {"sha256": OWNERS[0].sha256}):
-        assert spool.get(second, dataclasses.replace(OWNERS[1], **change)) is None
+        assert spool.get(second, OWNERS[1]._replace(**change)) is None
     for place in (-1, first + 1, (tmp_path / "0").stat().st_size, 10**12, 1 << 44, 1 << 61):
         assert spool.get(place, OWNERS[0]) is None
     with pytest.raises(IntegrityError, match="reads back other bytes .*; check the disk"):

@@ -55,6 +55,14 @@ def test_a_task_that_ends_its_worker_is_lost_and_no_other(
     assert found == [f"did {number}" for number in range(40) if number != 13]
 
 
+def test_a_task_without_limits_of_time_takes_what_it_takes(source: Source, act: Act) -> None:
+    tight = Limits(more_bytes=64 * 2**20, cpu_seconds=0.1, wall_seconds=0.2)
+    with workers(source, 1, tight) as pool:
+        assert list(pool.map(act, ["busy", "1"], lost=lost, timed=False)) == ["did busy", "did 1"]
+        (found,) = pool.map(act, ["loop"], lost=lost)
+        assert found.startswith("lost loop: takes more")
+
+
 @pytest.mark.faults
 def test_any_number_of_workers_and_any_batch_give_the_same(source: Source, act: Act) -> None:
     tasks = [("abort", "exit")[n % 2] if n % 9 == 4 else str(n) for n in range(20)]

@@ -57,7 +57,8 @@ def task(source: Source, path: Path) -> writer.ShardTask:
 
 def write(source: Source, made: writer.ShardTask) -> writer.WrittenShard:
     records = (writer.prepare(PREPARATION, source, picture) for picture in made.pictures)
-    return writer.write_shard(made, records)
+    shard = writer.write_shard(made.path, len(made.pictures), records)
+    return writer.WrittenShard(shard, made.pictures)
 
 
 @pytest.mark.parametrize("at_once", [1, 2000, 1_000_000])  # a record has about a thousand

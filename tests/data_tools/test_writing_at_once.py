@@ -1,6 +1,7 @@
-"""Shards are written several at a time, of the records of pass 1."""
+"""Shards are written by the workers, of the records of pass 1."""
 
 import errno
+import importlib
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from catdog.errors import Preempted
+from catdog.errors import Preempted, ResourceError
 from data_tools import build_tfrecords, writer
 from data_tools._state import State
 from data_tools.config import BuildConfig
@@ -41,95 +42,85 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_one_that_cannot_be_written_stops_the_build_and_the_next_one_mends_it(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write_shard(task: Any, records: Any) -> Any:
-        if task.path.name.startswith("catdog-train.tfrecord-00001"):
-            raise OSError(errno.ENOSPC, "no space")
-        return real(task, records)
+def copy_as(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Lets workers copy as this class of `worker_acts` does, which they find by its name."""
+    patch.syspath_prepend(str(Path(__file__).parent))
+    patch.setattr(writer, "Copying", getattr(importlib.import_module("worker_acts"), name))
 
-    real = writer.write_shard
-    three = config(pictures, "three", 3)
-    with monkeypatch.context() as patch:
-        patch.setattr(writer, "write_shard", write_shard)
-        with pytest.raises(OSError, match="no space"):
-            build_tfrecords.main(three)
+
+def check_the_next_one_mends_it(pictures: Path, name: str) -> None:
     folder = pictures.parent
-    commits = folder / ".three.partial" / "commits"
-    assert [path.name[:27] for path in commits.iterdir()] == ["catdog-train.tfrecord-00000"]
-    assert not (folder / "three").exists()
-    build_tfrecords.main(three)
-    build_tfrecords.main(config(pictures, "one", 1))
-    assert contents(folder / "three") == contents(folder / "one")
+    assert not (folder / name).exists()
+    partial = folder / f".{name}.partial"
+    assert not list((partial / "data").glob(".*"))
+    build_tfrecords.main(config(pictures, name, 3))
+    build_tfrecords.main(config(pictures, "undisturbed", 1))
+    assert contents(folder / name) == contents(folder / "undisturbed")
+    assert not partial.exists()
 
 
-def test_a_signal_is_heard_between_two_records(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
+def commits(pictures: Path, name: str) -> list[str]:
+    folder = pictures.parent / f".{name}.partial" / "commits"
+    return sorted(path.name[:27] for path in folder.iterdir())
+
+
+def test_one_that_cannot_be_written_stops_the_build_and_the_next_one_mends_it(
+    pictures: Path,
 ) -> None:
-    read = []
-
-    def record(self: State, picture: Any) -> Any:
-        read.append(picture)
-        if len(read) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.05)
-        return real(self, picture)
-
-    real = State.record
-    monkeypatch.setattr(State, "record", record)
-    with pytest.raises(Preempted):
-        build_tfrecords.main(config(pictures, "data", 2))
-    assert 4 <= len(read) <= 10
-    assert not list((pictures.parent / ".data.partial" / "commits").iterdir())
-    monkeypatch.undo()
-    build_tfrecords.main(config(pictures, "data", 2))
+    with pytest.MonkeyPatch.context() as patch:
+        copy_as(patch, "Refused")
+        with pytest.raises(OSError, match="no space"):
+            build_tfrecords.main(config(pictures, "data", 3))
+    assert commits(pictures, "data") == ["catdog-train.tfrecord-00000"]
+    check_the_next_one_mends_it(pictures, "data")
 
 
-def test_no_thread_writes_any_more_when_a_signal_follows_an_error(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_dies_of_a_shard_stops_the_build_and_the_next_one_mends_it(
+    pictures: Path,
 ) -> None:
-    writing = []
-
-    def write_shard(task: Any, records: Any) -> Any:
-        writing.append(task)
-        try:
-            if task.path.name.startswith("catdog-train.tfrecord-00000"):
-                threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-                raise OSError(errno.ENOSPC, "no space")
-            time.sleep(1.0)
-            return real(task, records)
-        finally:
-            writing.remove(task)
-
-    real = writer.write_shard
-    monkeypatch.setattr(writer, "write_shard", write_shard)
-    with pytest.raises(Preempted):
-        build_tfrecords.main(config(pictures, "data", 3))
-    assert not writing
+    with pytest.MonkeyPatch.context() as patch:
+        copy_as(patch, "Deadly")
+        with pytest.raises(ResourceError, match=r"rd-00001-of-00003 cannot be written: .*Killed"):
+            build_tfrecords.main(config(pictures, "data", 2))
+    assert commits(pictures, "data") == ["catdog-train.tfrecord-00000"]
+    check_the_next_one_mends_it(pictures, "data")
 
 
-def test_no_thread_writes_any_more_when_a_commit_fails(
-    pictures: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writing = []
+def is_gone(log: Path) -> bool:
+    """Whether there is no process any more of the number in the file."""
+    status = Path("/proc", log.read_text(), "stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
-    def slow(task: Any, records: Any) -> Any:
-        writing.append(task)
-        try:
-            if not task.path.name.startswith("catdog-train.tfrecord-00000"):
-                time.sleep(0.5)
-            return real(task, records)
-        finally:
-            writing.remove(task)
 
+def test_a_signal_ends_whoever_writes(pictures: Path) -> None:
+    log = pictures.parent / ".data.partial" / "endless"
+
+    def end() -> None:
+        while not (log.exists() and commits(pictures, "data")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        copy_as(patch, "Endless")
+        thread = threading.Thread(target=end)
+        thread.start()
+        with pytest.raises(Preempted):
+            build_tfrecords.main(config(pictures, "data", 2))
+        thread.join()
+    assert is_gone(log)
+    assert commits(pictures, "data") == ["catdog-train.tfrecord-00000"]
+    check_the_next_one_mends_it(pictures, "data")
+
+
+def test_nobody_writes_any_more_when_a_commit_fails(pictures: Path) -> None:
     def commit(self: State, written: Any) -> None:
-        raise OSError(errno.ENOSPC, f"no space while {len(writing)} write")
+        raise OSError(errno.ENOSPC, "no space for a commit")
 
-    real = writer.write_shard
-    monkeypatch.setattr(writer, "write_shard", slow)
-    monkeypatch.setattr(State, "commit", commit)
-    with pytest.raises(OSError, match="no space while [1-9] write") as caught:
-        build_tfrecords.main(config(pictures, "data", 3))
-    assert not writing
-    assert caught.value.__traceback__ is not None  # held until here, with all that it holds
+    with pytest.MonkeyPatch.context() as patch:
+        copy_as(patch, "Endless")
+        patch.setattr(State, "commit", commit)
+        with pytest.raises(OSError, match="no space for a commit"):
+            build_tfrecords.main(config(pictures, "data", 2))
+    assert is_gone(pictures.parent / ".data.partial" / "endless")
+    assert not commits(pictures, "data")
+    check_the_next_one_mends_it(pictures, "data")

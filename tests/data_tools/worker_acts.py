@@ -1,6 +1,7 @@
 """What tests let workers do; they import it, so it imports little itself."""
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -10,7 +11,7 @@ from typing import Any
 
 from catdog import images
 from catdog.errors import InputError
-from data_tools import _prepare
+from data_tools import _prepare, writer
 
 
 def act(_: Any, task: str) -> str:
@@ -31,6 +32,9 @@ def act(_: Any, task: str) -> str:
         if task.startswith("hang at "):
             Path(task.removeprefix("hang at ")).touch()
         time.sleep(1000)
+    elif task == "busy":
+        while time.process_time() < 0.5:
+            pass
     elif task == "raise":
         raise InputError("this one is raised")
     elif task == "bug":
@@ -101,3 +105,35 @@ def about(_: Any, task: str) -> dict[str, Any]:
         "SIGTERM": int(signal.getsignal(signal.SIGTERM)),
         "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
     }
+
+
+class Refused(writer.Copying):
+    """Gets the second shard of the split train on no disk."""
+
+    def __call__(self, source: Any, copy: writer.Copy) -> Any:
+        if copy.path.name.startswith("catdog-train.tfrecord-00001"):
+            raise OSError(errno.ENOSPC, "no space")
+        return super().__call__(source, copy)
+
+
+class Deadly(writer.Copying):
+    """Ends with the second shard of the split train."""
+
+    def __call__(self, source: Any, copy: writer.Copy) -> Any:
+        if copy.path.name.startswith("catdog-train.tfrecord-00001"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(source, copy)
+
+
+class Endless(writer.Copying):
+    """Finishes the first shard of the split train alone, once it is at another one as well."""
+
+    def __call__(self, source: Any, copy: writer.Copy) -> Any:
+        log = Path(self.records).parent / "endless"
+        if not copy.path.name.startswith("catdog-train.tfrecord-00000"):
+            copy.path.with_name(f".{copy.path.name}.partial").touch()
+            log.write_text(str(os.getpid()))
+            time.sleep(1000)
+        while not (log.exists() and log.read_text()):
+            time.sleep(0.01)
+        return super().__call__(source, copy)
