@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,17 +99,22 @@ def lock(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+_NEEDS_QUOTES = re.compile('[,"\r\n]')
+
+
 def _csv_cell(value: Any) -> str:
     """The value as a cell that a spreadsheet takes for text and never for a formula.
 
     A cell that begins with one of = + - @ ', a tab or a line end gets a ' before it; whoever
     reads it back takes one leading ' away.
     """
-    text = str(value).encode("utf-8", "backslashreplace").decode()
+    text = str(value)
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "'", "\t", "\r", "\n"):
         text = f"'{text}"
     # Python's csv module leaves a lone carriage return bare, and then reads two rows.
-    if any(mark in text for mark in ',"\r\n'):
+    if _NEEDS_QUOTES.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
 

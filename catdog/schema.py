@@ -134,26 +134,10 @@ def _feature(value: bytes | int) -> bytes:
     return _field(_INT64_LIST, _field(1, _varint(value & 0xFFFFFFFFFFFFFFFF)))
 
 
-def _features(example: Example) -> dict[str, bytes | int]:
-    return {
-        "image/class/label": example.label,
-        "image/class/text": example.text.encode(),
-        "image/encoded": example.encoded,
-        "image/filename": key_bytes(example.filename),
-        "image/format": example.format.encode(),
-        "image/height": example.height,
-        "image/key/sha256": example.sha256.encode(),
-        "image/width": example.width,
-    }
-
-
-# What hardly any two pictures have alike.
-_OF_ONE_PICTURE = {"image/encoded", "image/filename", "image/key/sha256"}
-
-
 @functools.lru_cache(maxsize=1024)
-def _known_entry(key: str, value: bytes | int) -> bytes:
-    return _field(1, _field(1, key.encode()) + _field(2, _feature(value)))
+def _known_entry(key: str, value: str | int) -> bytes:
+    feature = _feature(value.encode() if isinstance(value, str) else value)
+    return _field(1, _field(1, key.encode()) + _field(2, feature))
 
 
 @functools.cache
@@ -173,11 +157,15 @@ def _entry(key: str, value: bytes) -> bytes:
 
 def serialize(example: Example) -> bytes:
     """The bytes of the example as a `tf.train.Example`, equal for equal examples."""
-    entries = (
-        _entry(key, value)
-        if isinstance(value, bytes) and key in _OF_ONE_PICTURE
-        else _known_entry(key, value)
-        for key, value in sorted(_features(example).items())
+    entries = (  # by their keys; those that are known are of what many pictures have alike
+        _known_entry("image/class/label", example.label),
+        _known_entry("image/class/text", example.text),
+        _entry("image/encoded", example.encoded),
+        _entry("image/filename", key_bytes(example.filename)),
+        _known_entry("image/format", example.format),
+        _known_entry("image/height", example.height),
+        _entry("image/key/sha256", example.sha256.encode()),
+        _known_entry("image/width", example.width),
     )
     return _field(1, b"".join(entries))
 

@@ -32,7 +32,8 @@ _COLOUR = 8
 _GRAY = 2
 
 _HALF = SIDE * (SIDE - 1)
-_BLOCK = 4096
+# Pictures at a time, few enough for a core's cache.
+_BLOCK = 256
 
 
 def _cosines(rows: int) -> NDArray[np.float64]:
