@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,10 @@ def build(
 ) -> schema.Manifest:
     """The data set's manifest, once all of it is in the state's data folder."""
     state.check_plan(plan)
-    written = _written(plan, config, state, pool)
-    manifest, texts = _describe.describe(plan, config, source, written)
+    with ThreadPoolExecutor(1) as aside:  # this process has nothing to do while workers write
+        lists = aside.submit(_describe.tables, plan, config, source)
+        written = _written(plan, config, state, pool)
+    manifest, texts = _describe.describe(plan, config, source, written, lists.result())
     for name, text in texts.items():
         files.write_whole(state.data / name, text)
     card.write_card(state.data, manifest, config.licence)
@@ -157,7 +160,8 @@ def mended(
         written: _describe.Written, passed_over: dict[str, int]
     ) -> tuple[schema.Manifest, dict[str, str]]:
         then = dataclasses.replace(plan, passed_over=passed_over)
-        return _describe.describe(then, config, source, written)
+        lists = _describe.tables(then, config, source)
+        return _describe.describe(then, config, source, written, lists)
 
     manifest = _mend.mend(folder, _tasks(plan, work), remake, describe)
     # People may have written in a card that is there, and a folder that is whole be read-only.

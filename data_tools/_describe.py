@@ -93,17 +93,17 @@ def _splits(written: Written, class_names: tuple[str, ...]) -> dict[str, schema.
     return found
 
 
-def _splits_csv(written: Written, class_names: tuple[str, ...], source: str) -> str:
+def _splits_csv(plan: Plan, source: str) -> str:
     """One row a record, in the order in which they are read."""
     header = ("key", "sha256", "label", "class", "split", "source", "shard", "record")
     return files.csv_text(
         header,
         (
-            (picture.key, picture.sha256, picture.label, class_names[picture.label])
+            (picture.key, picture.sha256, picture.label, plan.class_names[picture.label])
             + (name, source, index, record)
-            for name, shards in written.items()
-            for index, shard in enumerate(shards)
-            for record, picture in enumerate(shard.pictures)
+            for name, shards in plan.shards.items()
+            for index, pictures in enumerate(shards)
+            for record, picture in enumerate(pictures)
         ),
     )
 
@@ -120,18 +120,35 @@ def _excluded_csv(plan: Plan) -> str:
     )
 
 
-def _duplicates_csv(plan: Plan, config: BuildConfig, written: Written) -> str:
+def _duplicates_csv(plan: Plan, config: BuildConfig) -> str:
     return _similar_report.csv(
         plan.duplicates,
         plan.class_names,
         policy=config.duplicates,
         splits={
             picture.key: name
-            for name, shards in written.items()
-            for shard in shards
-            for picture in shard.pictures
+            for name, shards in plan.shards.items()
+            for pictures in shards
+            for picture in pictures
         },
     )
+
+
+def tables(plan: Plan, config: BuildConfig, source: dict[str, str]) -> dict[str, str]:
+    """The tables of pictures, their texts by name: what the plan tells without its shards."""
+    found = {
+        "splits.csv": _splits_csv(plan, source["name"]),
+        "rejects.csv": files.csv_text(
+            ("key", "reason", "sha256"),
+            ((reject.key, reject.reason, reject.sha256) for reject in plan.rejects),
+        ),
+    }
+    # Builds that have nothing of the kind stay as they were before there was any, to the byte.
+    if plan.excluded_by:
+        found["excluded.csv"] = _excluded_csv(plan)
+    if plan.duplicates:
+        found["duplicates.csv"] = _duplicates_csv(plan, config)
+    return found
 
 
 def _settings(config: BuildConfig, excluded_by: Sequence[str]) -> dict[str, Any]:
@@ -199,30 +216,25 @@ def describe(
     config: BuildConfig,
     source: dict[str, str],
     written: Written,
+    lists: Mapping[str, str],
 ) -> tuple[schema.Manifest, dict[str, str]]:
-    """The manifest of the shards, and the texts of the files beside them by name."""
+    """The manifest of the shards, and the texts of the files beside them by name.
+
+    Args:
+      lists: the plan's `tables`.
+    """
     found = _splits(written, plan.class_names)
-    contents = _tfds_files(found, plan.class_names, config.image_size) | {
-        "splits.csv": _splits_csv(written, plan.class_names, source["name"]),
-        "rejects.csv": files.csv_text(
-            ("key", "reason", "sha256"),
-            ((reject.key, reject.reason, reject.sha256) for reject in plan.rejects),
-        ),
-    }
     counts: dict[str, Any] = {
         "kept": sum(split.examples for split in found.values()),
         "rejected": len(plan.rejects),
         "left_out": plan.left_out,
         "passed_over": plan.passed_over,
     }
-    # Builds that have nothing of the kind stay as they were before there was any, to the byte.
-    if plan.excluded_by:
-        contents["excluded.csv"] = _excluded_csv(plan)
+    if plan.excluded_by:  # as for the tables above
         counts["excluded"] = len(plan.excluded)
     if plan.duplicates:
-        contents["duplicates.csv"] = _duplicates_csv(plan, config, written)
         counts["duplicates"] = _similar_report.counts(plan.duplicates, config.duplicates)
-    texts = _texts(contents)
+    texts = _texts({**_tfds_files(found, plan.class_names, config.image_size), **lists})
     manifest = schema.Manifest(
         schema_version=schema.SCHEMA_VERSION,
         class_names=plan.class_names,
