@@ -5,6 +5,7 @@ Pillow, which decides alone what is rejected, and why. So both decoders keep the
 """
 
 import functools
+import importlib.util
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,20 +28,34 @@ _BARE = (0xC4, 0xDB, 0xDD, 0xFE)
 _A_PIXEL, _PROGRESSIVE_PIXEL = 9, 15
 
 
+def check() -> None:
+    """Nothing, when what is needed is installed; it is not imported yet.
+
+    Raises:
+      UsageError: it is not.
+    """
+    for name in ("simplejpeg", "cykooz_resizer"):
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(
+                f"the decoder fast needs simplejpeg and cykooz_resizer (there is no {name}); "
+                "pip install simplejpeg cykooz-resizer, or take --decoder=pillow"
+            )
+
+
 @functools.cache
 def libraries() -> tuple[Any, Any]:
     """The modules simplejpeg and cykooz_resizer.
 
     Raises:
-      UsageError: one is not installed.
+      UsageError: one cannot be imported.
     """
     try:
         import cykooz_resizer
         import simplejpeg
     except ImportError as error:
         raise UsageError(
-            f"the decoder fast needs simplejpeg and cykooz_resizer ({error}); "
-            "pip install simplejpeg cykooz-resizer, or take --decoder=pillow"
+            f"the decoder fast cannot be used ({error}); install simplejpeg and cykooz-resizer "
+            "again, or take --decoder=pillow"
         ) from None
     return simplejpeg, cykooz_resizer
 

@@ -194,4 +194,4 @@ def check_decoder(decoder: str) -> None:
     if decoder not in DECODERS:
         raise UsageError(f"decoder must be one of {', '.join(DECODERS)}, received {decoder!r}")
     if decoder == FAST:
-        _fast.libraries()
+        _fast.check()

@@ -1,12 +1,16 @@
 """What workers do to a picture: its bytes become the record that is stored, or a reason why not."""
 
 import dataclasses
+import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from catdog import images, schema
 from data_tools.config import BuildConfig
+from data_tools.sources import Source
 
 # The products of 256 values add up to less than 2 ** 24: float32 adds them without an error, in any
 # order.
@@ -68,6 +72,14 @@ class Preparation:
         )
 
 
+def warm(decoder: str, source: Source) -> None:
+    """Does once what the first picture of this source would have to wait for."""
+    source.open()
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG")
+    images.to_record(stream.getvalue(), decoder=decoder)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
     """A picture as it is stored, framed for the shard, and the sums over its pixels."""
@@ -102,17 +114,44 @@ def pixel_sums(pixels: NDArray[np.uint8]) -> schema.Sums:
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Made:
+    """A picture of this key, label and sha256 (hex) as a square, and its JPEG."""
+
+    key: str
+    label: int
+    sha256: str
+    pixels: NDArray[np.uint8]
+    encoded: bytes
+
+
+def records(preparation: Preparation, several: Sequence[Made]) -> list[Record]:
+    """The pictures as they are stored, equal bytes everywhere.
+
+    What is done to one is done to all before the next thing is: a processor that meets the same
+    code again at once takes a third of the time less for it.
+    """
+    sums = [pixel_sums(made.pixels) for made in several]
+    examples = [
+        schema.Example(
+            encoded=made.encoded,
+            height=made.pixels.shape[0],
+            width=made.pixels.shape[1],
+            label=made.label,
+            text=preparation.class_names[made.label],
+            filename=made.key,
+            sha256=made.sha256,
+        )
+        for made in several
+    ]
+    framed = [schema.frame(schema.serialize(example)) for example in examples]
+    return list(map(Record, framed, sums))
+
+
 def record(
     preparation: Preparation, square: images.Square, *, key: str, label: int, sha256: str
 ) -> Record:
-    """The picture of this key, label and sha256 (hex) as it is stored, equal bytes everywhere."""
-    example = schema.Example(
-        encoded=square.encoded(preparation.jpeg_quality),
-        height=square.pixels.shape[0],
-        width=square.pixels.shape[1],
-        label=label,
-        text=preparation.class_names[label],
-        filename=key,
-        sha256=sha256,
-    )
-    return Record(schema.frame(schema.serialize(example)), pixel_sums(square.pixels))
+    """The picture of this key, label and sha256 (hex) as it is stored."""
+    encoded = square.encoded(preparation.jpeg_quality)
+    (one,) = records(preparation, [Made(key, label, sha256, square.pixels, encoded)])
+    return one

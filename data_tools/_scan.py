@@ -5,7 +5,8 @@ import dataclasses
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from catdog import cli, images
 from catdog.errors import InputError
@@ -14,6 +15,10 @@ from data_tools._found import Found, Memory, Pictures, Reject, Scan
 from data_tools._prepare import Preparation
 from data_tools._workers import Workers
 from data_tools.sources import Item, Source
+
+# Records are made of the pixels, in bytes, of some pictures at a time: few enough for a core's
+# cache, and for the memory that a picture may take.
+_TOGETHER = 800_000
 
 READ_ERRORS = (OSError, InputError, EOFError, NotImplementedError, RuntimeError,
                zipfile.BadZipFile, zlib.error)  # fmt: skip
@@ -34,6 +39,21 @@ def read_failure(error: BaseException) -> str:
     return f"cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
 
 
+class _Read(NamedTuple):
+    """A picture that was read: as in `Found`, but that its record is still to be kept."""
+
+    stamp: str
+    sha256: str
+    reason: str = ""
+    look: _similar.Look | None = None
+    made: _prepare.Made | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of pixels that it holds."""
+        return self.made.pixels.nbytes if self.made else 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Reading:
     """What pass 1 is to find out: how like other pictures each is, how it is stored, or neither.
@@ -46,27 +66,52 @@ class Reading:
     looks: bool = True
     records: str = ""
 
+    def each(self, source: Source, items: Iterable[Item]) -> Iterator[Found]:
+        """What is found in each of the pictures, in their order."""
+        some: list[_Read] = []
+        size = 0
+        for item in items:
+            some.append(self._read(source, item))
+            size += some[-1].size
+            if size > _TOGETHER:
+                yield from self._found(some)
+                some, size = [], 0
+        yield from self._found(some)
+
     def __call__(self, source: Source, item: Item) -> Found:
         """What is found in this picture."""
+        (found,) = self.each(source, [item])
+        return found
+
+    def _read(self, source: Source, item: Item) -> _Read:
         try:
             # The stamp first: a change during the reading then makes the stamp an old one.
             stamp = source.stamp(item.locator)
             data = source.read(item.locator)
         except READ_ERRORS as error:
-            return Found("", "", read_failure(error))
+            return _Read("", "", read_failure(error))
         sha256 = hashlib.sha256(data).hexdigest()
         try:
             square = self.preparation.square(data, small=_similar.SIDE if self.looks else 0)
         except images.RejectedPicture as error:
-            return Found(stamp, sha256, error.reason)
+            return _Read(stamp, sha256, error.reason)
         look = _similar.look(square) if self.looks else None
         if not self.records:
-            return Found(stamp, sha256, "", look)
-        owner = _spool.Owner(item.key, item.label, sha256)
-        record = _prepare.record(
-            self.preparation, square, key=item.key, label=item.label, sha256=sha256
-        )
-        return Found(stamp, sha256, "", look, _spool.writer(self.records).add(owner, record))
+            return _Read(stamp, sha256, "", look)
+        encoded = square.encoded(self.preparation.jpeg_quality)
+        made = _prepare.Made(item.key, item.label, sha256, square.pixels, encoded)
+        return _Read(stamp, sha256, "", look, made)
+
+    def _found(self, some: Sequence[_Read]) -> Iterator[Found]:
+        """What was found in some pictures, once the records of those that were made are kept."""
+        several = [read.made for read in some if read.made]
+        places: Iterator[int] = iter(())
+        if several:
+            owners = [_spool.Owner(made.key, made.label, made.sha256) for made in several]
+            records = _prepare.records(self.preparation, several)
+            places = iter(_spool.writer(self.records).add(owners, records))
+        for stamp, sha256, reason, look, made in some:
+            yield Found(stamp, sha256, reason, look, next(places) if made else -1)
 
 
 def _digest(source: Source, item: Item) -> Found:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,19 +75,24 @@ class Writer:
         self._number, self._file = number, file
         self._size = os.fstat(file).st_size
 
-    def add(self, owner: Owner, record: Record) -> int:
-        """The place of the record of this picture from now on.
+    def add(self, owners: Sequence[Owner], records: Sequence[Record]) -> list[int]:
+        """The places of the records of these pictures from now on.
 
         Raises:
           OSError: the disk refused.
         """
-        place = self._number << _OFFSET_BITS | self._size
-        data = schema.frame(owner.digest() + _packed(record.sums) + record.framed)
+        place, places, frames = self._size, [], []
+        for owner, record in zip(owners, records, strict=True):
+            frame = schema.frame(owner.digest() + _packed(record.sums) + record.framed)
+            frames.append(frame)
+            places.append(self._number << _OFFSET_BITS | place)
+            place += len(frame)
+        data = b"".join(frames)
         while data:
             written = os.write(self._file, data)
             self._size += written
             data = data[written:]
-        return place
+        return places
 
     def close(self) -> None:
         """Lets go of the file."""

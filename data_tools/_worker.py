@@ -11,7 +11,7 @@ import resource
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,15 +49,13 @@ def _receive(connection: Connection, requests: "queue.SimpleQueue[Any]") -> None
         os._exit(0)
 
 
-def _answer(
-    source: Any, function: Callable[[Any, Any], Any], task: Any, cpu_seconds: float
-) -> tuple[bool, Any]:
-    """(True, the result) or (False, the exception)."""
+def _answer(results: Iterator[Any], cpu_seconds: float) -> tuple[bool, Any]:
+    """(True, the next result) or (False, the exception)."""
     # Unhandled, the signal ends the process inside of C code, too. Processor time, so that a busy
     # or suspended machine rejects no picture.
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     try:
-        return True, function(source, task)
+        return True, next(results)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     except BaseException as error:
@@ -69,17 +67,20 @@ def _answer(
 
 
 def serve(descriptor: int) -> None:
-    """Answers (function, tasks, seconds) after a first message (source, memory), until the end.
+    """Answers (function, tasks, seconds), until the end.
 
-    A task that takes more than so many seconds of processor time ends this process; 0 is for as
-    many as it takes.
+    A first message (source, memory, warm) tells what tasks are about and how much memory they may
+    have beside what `warm(source)` takes. A task that takes more than so many seconds of processor
+    time ends this process; 0 is for as many as it takes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starter ends its workers, and says so
     connection = Connection(descriptor)
     try:
-        source, more_bytes = connection.recv()
+        source, more_bytes, warm = connection.recv()
     except (EOFError, OSError):
         os._exit(0)
+    with contextlib.suppress(Exception):  # whatever it is, the first task meets it, too
+        warm(source)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_memory(more_bytes)
     with contextlib.suppress(OSError):  # whoever started it may be gone
@@ -88,9 +89,11 @@ def serve(descriptor: int) -> None:
     threading.Thread(target=_receive, args=(connection, requests), daemon=True).start()
     while True:
         function, tasks, cpu_seconds = requests.get()
+        each = getattr(function, "each", None)
+        results = each(source, tasks) if each else (function(source, task) for task in tasks)
         answers = []
-        for task in tasks:
-            answers.append(_answer(source, function, task, cpu_seconds))
+        for _ in tasks:
+            answers.append(_answer(results, cpu_seconds))
             if not answers[-1][0]:
                 break
         try:

@@ -6,11 +6,10 @@ result depends neither on the number of workers nor on what else one of them had
 """
 
 import contextlib
-import dataclasses
 import itertools
 import math
 import multiprocessing.connection
-import os
+import operator
 import signal
 import subprocess
 import time
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 
 from catdog.errors import ResourceError
 from data_tools import _start, _worker
+from data_tools._limits import Job, Limits
 from data_tools.sources import Source
 
 Task = TypeVar("Task")
@@ -36,48 +36,17 @@ _FALSE_STARTS = 3
 _LEAVE_SECONDS = 0.5
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a task may take: bytes beside those its process begins with, processor and wall seconds.
-
-    The largest picture that is accepted, 50 megapixels, takes 1 to 2 s on a slow core.
-    """
-
-    more_bytes: int = 262 * 2**20
-    cpu_seconds: float = 60.0
-    wall_seconds: float = 600.0
-
-    @classmethod
-    def of(cls, image_size: int) -> "Limits":
-        """The limits where pictures are stored as squares of this side: copies of it come on top.
-
-        At 256 pixels it is a worker of 300 MB: Python, numpy and Pillow have about 40 of them.
-        """
-        return cls(more_bytes=(260 * 2**20) + 32 * image_size**2)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """What is done with each task, in so many seconds of processor (0: any) and of wall time."""
-
-    function: Callable[[Any, Any], Any]
-    cpu_seconds: float
-    wall_seconds: float
-
-
-def core_count() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _nothing(_: Source) -> None:
+    """Leaves a worker as it is."""
 
 
 class _Process:
     """A worker, the batches (number of the first task, tasks) it has, and those only it may do."""
 
-    def __init__(
-        self, source: Source, more_bytes: int, begin: Callable[[int], _start.Child] = _start.bare
-    ) -> None:
-        self._source, self._more_bytes = source, more_bytes
-        self._knows_source = False
+    def __init__(self, begin: Callable[[int], _start.Child], about: tuple[Any, ...]) -> None:
+        """Begins it; `about` is what it is to be told first: source, memory, how to be warm."""
+        self._about = about
+        self._is_told = False
         _start.hold_standard_files()
         self.connection, theirs = multiprocessing.Pipe()
         self.process = begin(theirs.fileno())
@@ -88,15 +57,21 @@ class _Process:
         self.done = 0
         self.since = time.monotonic()
 
-    def give(self, job: _Job, first: int, tasks: list[Any]) -> None:
+    def tell(self) -> None:
+        if not self._is_told:
+            self._send(self._about)
+        self._is_told = True
+
+    def give(self, job: Job, first: int, tasks: list[Any]) -> None:
         if not self.batches:
             self.since = time.monotonic()
         self.batches.append((first, tasks))
+        self.tell()
+        self._send((job.function, tasks, job.cpu_seconds))
+
+    def _send(self, message: tuple[Any, ...]) -> None:
         with contextlib.suppress(OSError):  # one that died is met when it is waited for
-            if not self._knows_source:
-                self.connection.send((self._source, self._more_bytes))
-                self._knows_source = True
-            self.connection.send((job.function, tasks, job.cpu_seconds))
+            self.connection.send(message)
 
     def end(self) -> int:
         """How it ended, as subprocess tells it: by itself, now that it is cut off, or killed."""
@@ -122,11 +97,22 @@ def _cause(code: int) -> str:
 class Workers:
     """Runs functions of (source, task) in processes that never import TensorFlow."""
 
-    def __init__(self, source: Source, count: int, limits: Limits | None = None) -> None:
-        """`count` processes, started when there is something to do, or by `start`."""
+    def __init__(
+        self,
+        source: Source,
+        count: int,
+        limits: Limits | None = None,
+        warm: Callable[[Source], None] = _nothing,
+    ) -> None:
+        """`count` processes, started when there is something to do, or by `start`.
+
+        Args:
+          warm: what each of them does before its first task; that this fails is of no matter.
+        """
         self.source = source
         self._count = count
         self._limits = limits or Limits()
+        self._warm = warm
         self._processes: list[_Process] = []
         self._guilty_on_end = self._false_starts = 0
 
@@ -138,7 +124,15 @@ class Workers:
         """
         begin = _start.forked if _start.can_fork() else _start.bare
         while len(self._processes) < self._count:
-            self._processes.append(_Process(self.source, self._limits.more_bytes, begin))
+            self._processes.append(self._process(begin))
+
+    def _process(self, begin: Callable[[int], _start.Child] = _start.bare) -> _Process:
+        return _Process(begin, (self.source, self._limits.more_bytes, self._warm))
+
+    def tell(self) -> None:
+        """Tells them of the source as it is by now: they get warm."""
+        for process in self._processes:
+            process.tell()
 
     def map(
         self,
@@ -152,17 +146,19 @@ class Workers:
         """The result of each task, in the order of the tasks.
 
         Args:
+          function: where it has a method `each`, that gives the results of (source, tasks), in
+            order.
           lost: the result of a task that ended its worker, and why it did.
-          batch: tasks that are sent at a time.
+          batch: tasks that are sent at a time; fewer near the end of a sequence.
           timed: whether a task has the limits of time; those of memory are always there.
 
         Raises:
           ResourceError: one task after the other ends its worker.
         """
         seconds = self._limits.cpu_seconds, self._limits.wall_seconds
-        job = _Job(function, *(seconds if timed else (0.0, math.inf)))
+        job = Job(function, *(seconds if timed else (0.0, math.inf)))
         waiting = iter(tasks)
-        chunk = list(itertools.islice(waiting, batch))
+        chunk = self._chunk(waiting, batch)
         taken = given = 0
         results: dict[int, Result] = {}
         while chunk or any(process.batches for process in self._processes):
@@ -170,22 +166,28 @@ class Workers:
             while chunk and given < limit and (process := self._free()):
                 process.give(job, given, chunk)
                 given += len(chunk)
-                chunk = list(itertools.islice(waiting, batch))
+                chunk = self._chunk(waiting, batch)
             results.update(self._answers(job, lost))
             while taken in results:
                 yield results.pop(taken)
                 taken += 1
+
+    def _chunk(self, waiting: Iterator[Any], batch: int) -> list[Any]:
+        """The next tasks; towards their end ever fewer, so that all workers end at one time."""
+        left = operator.length_hint(waiting, _DEPTH * self._count * batch)
+        size = min(batch, max(1, left // (_DEPTH * self._count)))
+        return list(itertools.islice(waiting, size))
 
     def _free(self) -> _Process | None:
         """The worker with the least to do, if it may have more."""
         free = [process for process in self._processes if not process.suspects]
         process = min(free, key=lambda process: len(process.batches), default=None)
         if (process is None or process.batches) and len(self._processes) < self._count:
-            process = _Process(self.source, self._limits.more_bytes)
+            process = self._process()
             self._processes.append(process)
         return process if process is not None and len(process.batches) < _DEPTH else None
 
-    def _answers(self, job: _Job, lost: Callable[[Any, str], Any]) -> dict[int, Any]:
+    def _answers(self, job: Job, lost: Callable[[Any, str], Any]) -> dict[int, Any]:
         """Results by the number of their task, as soon as there are some."""
         busy = [process for process in self._processes if process.batches]
         multiprocessing.connection.wait([process.connection for process in busy], timeout=1.0)
@@ -198,7 +200,7 @@ class Workers:
         return found
 
     def _taken(
-        self, process: _Process, job: _Job, lost: Callable[[Any, str], Any]
+        self, process: _Process, job: Job, lost: Callable[[Any, str], Any]
     ) -> dict[int, Any]:
         try:
             answers = process.connection.recv()
@@ -222,13 +224,13 @@ class Workers:
         return found
 
     @staticmethod
-    def _next_suspect(process: _Process, job: _Job) -> None:
+    def _next_suspect(process: _Process, job: Job) -> None:
         if process.suspects and not process.batches:
             number, task = process.suspects.popleft()
             process.give(job, number, [task])
 
     def _replace(
-        self, process: _Process, job: _Job, lost: Callable[[Any, str], Any]
+        self, process: _Process, job: Job, lost: Callable[[Any, str], Any]
     ) -> dict[int, Any]:
         """Puts a new worker in the place of a dead one; what its task got if that is guilty."""
         code = process.end()
@@ -253,7 +255,7 @@ class Workers:
                 f"{self._guilty_on_end} worker processes died one after the other; the last one "
                 f"{_cause(code)}: most often memory lacks, use fewer --workers"
             )
-        fresh = _Process(self.source, self._limits.more_bytes)
+        fresh = self._process()
         self._processes[self._processes.index(process)] = fresh
         fresh.suspects = suspects
         self._next_suspect(fresh, job)
@@ -269,9 +271,14 @@ class Workers:
 
 
 @contextlib.contextmanager
-def workers(source: Source, count: int, limits: Limits | None = None) -> Iterator[Workers]:
+def workers(
+    source: Source,
+    count: int,
+    limits: Limits | None = None,
+    warm: Callable[[Source], None] = _nothing,
+) -> Iterator[Workers]:
     """Workers for the time of the body; they never outlive it."""
-    pool = Workers(source, count, limits)
+    pool = Workers(source, count, limits, warm)
     try:
         yield pool
     finally:

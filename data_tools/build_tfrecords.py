@@ -16,6 +16,7 @@ that it read, as they are to be stored, beside that of the data set: twice as mu
 """
 
 import contextlib
+import functools
 import os
 import shutil
 from collections import Counter
@@ -28,7 +29,8 @@ from catdog.errors import InputError, UsageError
 from catdog.signals import Signals
 from data_tools import _assemble, _exclusion, _plan, _prepare, _similar_report, _state
 from data_tools._found import NO_MEMORY, Memory
-from data_tools._workers import Limits, Workers, core_count, workers
+from data_tools._limits import Limits, core_count
+from data_tools._workers import Workers, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Listing, Source, open_source
 
@@ -178,6 +180,7 @@ def _made(
 ) -> dict[str, Any]:
     """The result, once the data set is in place."""
     listing = _listing(source)
+    pool.tell()
     about = {
         "name": os.path.basename(os.path.abspath(config.source)),
         "layout": type(source).__module__.rpartition(".")[2],
@@ -230,7 +233,8 @@ def main(config: BuildConfig) -> dict[str, Any]:
             source.leave_out(folder)
             source.leave_out(work)
             limits = Limits.of(config.image_size)
-            with workers(source, config.workers or core_count(), limits) as pool:
+            warm = functools.partial(_prepare.warm, config.decoder)
+            with workers(source, config.workers or core_count(), limits, warm) as pool:
                 pool.start()
                 return _made(folder, work, source, config, others, pool)
 

@@ -27,7 +27,7 @@ from catdog.errors import IntegrityError, ResourceError, UsageError
 from catdog.inspection import Expected, Found, Problem
 from catdog.shards import Place
 from data_tools import _consistency
-from data_tools._workers import core_count
+from data_tools._limits import core_count
 from data_tools.config import VerifyConfig
 
 _MOST_LINES = 100

@@ -83,6 +83,14 @@ class Source:
         """
         raise NotImplementedError
 
+    def open(self) -> None:
+        """Reads what the first picture would wait for.
+
+        Raises:
+          InputError, OSError: there is no first picture.
+        """
+        self.store.open()
+
     def read(self, locator: str) -> bytes:
         """The bytes of the picture of an item's locator, as the source holds them.
 

@@ -219,6 +219,16 @@ class Store:
             self._is_folder = os.path.isdir(self.path)
         return None if self._is_folder else (self._archive(""), locator)
 
+    def open(self) -> None:
+        """Reads the directories of the zips that are known.
+
+        Raises:
+          InputError, OSError: one cannot be read.
+        """
+        for key, (path, _, _) in self._regions.items():
+            if not os.path.isdir(path):
+                self._archive(key)
+
     def read(self, locator: str, *, limit: int = READ_LIMIT) -> bytes:
         """The bytes of the file that an entry's locator names, at most `limit`.
 

@@ -16,10 +16,11 @@ from catdog import images
 from catdog.errors import InputError
 from data_tools import _scan, _similar, build_tfrecords
 from data_tools._found import Memory, Picture, Pictures, Scan
+from data_tools._limits import Limits
 from data_tools._prepare import Preparation
 from data_tools._scan import Reading, scanned
 from data_tools._spool import Owner, Spool
-from data_tools._workers import Limits, Workers, workers
+from data_tools._workers import Workers, workers
 from data_tools.config import BuildConfig
 from data_tools.sources import Item, Source, open_source
 
@@ -147,6 +148,22 @@ def test_records_are_kept_where_they_are_asked_for(
     assert [scan.kept for _, _, scan in notes.new if not scan.reason] == kept
     pictures, _, _ = scanned(items, pool, Notes(), READING)
     assert {picture.kept for picture in pictures} == {-1}
+
+
+def test_it_does_not_matter_how_many_records_are_made_at_a_time(
+    source: Source, items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = [item for item in items if item.key != LARGE]
+    results = []
+    for together in (0, 2 * 32 * 32 * 3, 2**20):
+        monkeypatch.setattr(_scan, "_TOGETHER", together)
+        folder = tmp_path / str(together)
+        folder.mkdir()
+        found = list(Reading(PREPARATION, records=str(folder)).each(source, small))
+        assert [each.kept < 0 for each in found] == [bool(each.reason) for each in found]
+        results.append((found, (folder / "0").read_bytes()))
+    assert results[0] == results[1] == results[2]
+    assert 0 < sum(bool(each.reason) for each in results[0][0]) < len(small)
 
 
 def test_rejects_stop_the_scan_when_there_are_more_than_allowed(

@@ -36,14 +36,14 @@ def path(tmp_path: Path) -> Path:
 
 def places(folder: Path) -> list[int]:
     mine = Writer(folder)
-    found = [mine.add(owner, record(owner)) for owner in OWNERS]
+    found = [mine.add([owner], [record(owner)])[0] for owner in OWNERS]
     mine.close()
     return found
 
 
 def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     first, second = Writer(tmp_path), Writer(tmp_path)  # two workers
-    both = [(first.add(o, record(o)), second.add(o, record(o)), o) for o in OWNERS]
+    both = [(first.add([o], [record(o)])[0], second.add([o], [record(o)])[0], o) for o in OWNERS]
     spool = Spool(tmp_path)
     for one, other, owner in both:
         assert one != other
@@ -51,7 +51,7 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
     first.close()
     third = Writer(tmp_path)  # goes on where a worker has ended
-    more = third.add(FOURTH, record(FOURTH))
+    more = third.add([FOURTH], [record(FOURTH)])[0]
     assert spool.get(more, FOURTH) == record(FOURTH)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
     second.close()
@@ -69,12 +69,12 @@ def test_a_record_of_any_size_comes_back(tmp_path: Path, more: int) -> None:
     small = record(FOURTH)
     mine, spool = Writer(tmp_path), Spool(tmp_path)
     around = (tmp_path / "0").stat().st_size
-    mine.add(FOURTH, dataclasses.replace(small, framed=b""))
+    mine.add([FOURTH], [dataclasses.replace(small, framed=b"")])
     around = (tmp_path / "0").stat().st_size - around
     large = dataclasses.replace(small, framed=bytes(range(256)) * 1000)
     large = dataclasses.replace(large, framed=large.framed[: _spool._FIRST_READ - around + more])
-    place = mine.add(FOURTH, large)
-    mine.add(OWNERS[0], small)
+    (place,) = mine.add([FOURTH], [large])
+    mine.add([OWNERS[0]], [small])
     assert spool.get(place, FOURTH) == large
     os.truncate(tmp_path / "0", (place & (1 << 44) - 1) + around + len(large.framed) - 1)
     assert spool.get(place, FOURTH) is None
@@ -116,7 +116,7 @@ def test_a_cut_or_damaged_record_is_none_and_the_others_stay(tmp_path: Path) -> 
 def test_what_follows_half_a_record_is_whole(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 9)
     mine, spool = Writer(path.parent), Spool(path.parent)
-    place = mine.add(OWNERS[2], record(OWNERS[2]))
+    (place,) = mine.add([OWNERS[2]], [record(OWNERS[2])])
     assert spool.get(place, OWNERS[2]) == record(OWNERS[2])
     mine.close()
     spool.close()

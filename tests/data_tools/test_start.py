@@ -27,7 +27,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no worker 
 BEGIN = """
 import fcntl, json, os, signal, sys
 from data_tools import _start
-from data_tools._workers import Limits, workers
+from data_tools._limits import Limits
+from data_tools._workers import workers
 from data_tools.sources import open_source
 sys.path.insert(0, sys.argv[1])
 import worker_acts

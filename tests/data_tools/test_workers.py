@@ -13,7 +13,8 @@ from PIL import Image
 
 from catdog.errors import InputError, ResourceError
 from data_tools import _workers
-from data_tools._workers import Limits, Workers, workers
+from data_tools._limits import Limits
+from data_tools._workers import Workers, workers
 from data_tools.sources import Source, open_source
 
 Act = Callable[[Source, str], str]
@@ -61,6 +62,32 @@ def test_a_task_without_limits_of_time_takes_what_it_takes(source: Source, act: 
         assert list(pool.map(act, ["busy", "1"], lost=lost, timed=False)) == ["did busy", "did 1"]
         (found,) = pool.map(act, ["loop"], lost=lost)
         assert found.startswith("lost loop: takes more")
+
+
+def test_the_last_batches_are_small_so_that_all_workers_end_at_one_time(
+    source: Source, act: Act
+) -> None:
+    each = importlib.import_module("worker_acts").Sizes()
+    with workers(source, 2, LIMITS) as pool:
+        sizes = list(pool.map(each, range(100), lost=lambda task, _: task, batch=8))
+        assert sizes[:64] == [8] * 64
+        assert sizes[64:] == sorted(sizes[64:], reverse=True) and sizes[-4:] == [1] * 4
+        endless = (number for number in range(20))  # nobody knows of which length
+        sizes = list(pool.map(each, endless, lost=lambda task, _: task, batch=8))
+        assert sizes == [8] * 16 + [4] * 4
+
+
+@pytest.mark.parametrize("warm", ["warmed", "never_warm"])
+def test_a_worker_gets_warm_before_its_first_task(
+    source: Source, act: Act, tmp_path: Path, warm: str
+) -> None:
+    acts = importlib.import_module("worker_acts")
+    with workers(source, 2, LIMITS, getattr(acts, warm)) as pool:
+        pool.start()
+        pool.tell()
+        pool.tell()
+        heard = set(pool.map(acts.heard, range(20), lost=lambda task, _: [str(task)]))
+    assert heard == {"warm for pictures" if warm == "warmed" else "cold"}
 
 
 @pytest.mark.faults

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,33 @@ def act(_: Any, task: str) -> str:
     elif task == "bug":
         raise ValueError("this one is a bug")
     return f"did {task}"
+
+
+class Sizes:
+    """How many tasks came together with each."""
+
+    def each(self, _: Any, tasks: list[int]) -> Iterator[int]:
+        yield from [len(tasks)] * len(tasks)
+
+    def __call__(self, source: Any, task: int) -> int:
+        raise NotImplementedError
+
+
+_heard: list[str] = []
+
+
+def warmed(source: Any) -> None:
+    """Notes for which source it is warm, each time."""
+    _heard.append(f"warm for {Path(source.path).name}")
+
+
+def never_warm(_: Any) -> None:
+    raise ValueError("this is not told to anybody")
+
+
+def heard(_: Any, task: int) -> str:
+    """What there is in the notes."""
+    return " and ".join(_heard) or "cold"
 
 
 def size(source: Any, locator: str) -> int:
@@ -107,11 +135,20 @@ def about(_: Any, task: str) -> dict[str, Any]:
     }
 
 
+def _is_second(records: str, copy: writer.Copy) -> bool:
+    """Whether it is the second shard of the split train; the first one is committed then."""
+    if not copy.path.name.startswith("catdog-train.tfrecord-00001"):
+        return False
+    while not list((Path(records).parent / "commits").glob("catdog*")):
+        time.sleep(0.01)
+    return True
+
+
 class Refused(writer.Copying):
     """Gets the second shard of the split train on no disk."""
 
     def __call__(self, source: Any, copy: writer.Copy) -> Any:
-        if copy.path.name.startswith("catdog-train.tfrecord-00001"):
+        if _is_second(self.records, copy):
             raise OSError(errno.ENOSPC, "no space")
         return super().__call__(source, copy)
 
@@ -120,7 +157,7 @@ class Deadly(writer.Copying):
     """Ends with the second shard of the split train."""
 
     def __call__(self, source: Any, copy: writer.Copy) -> Any:
-        if copy.path.name.startswith("catdog-train.tfrecord-00001"):
+        if _is_second(self.records, copy):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(source, copy)
 
