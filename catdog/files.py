@@ -22,7 +22,9 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, check: Callable[[Path], None] | None = None) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, *, check: Callable[[Path], None] | None = None, settled: bool = True
+) -> Iterator[BinaryIO]:
     """A binary file to write to that takes the name `path` once all of it is on the disk.
 
     Until then it is called `.NAME.partial`. When the body, the disk or the check fails, nothing is
@@ -31,6 +33,7 @@ def whole_file(path: Path, *, check: Callable[[Path], None] | None = None) -> It
     Args:
       check: reads the finished file before it gets its name, and raises when it is not as it
         should be.
+      settled: whether the name, too, is on the disk at the end, not only what is under it.
 
     Raises:
       OSError: whatever the disk says, at any of write, flush, sync, close and rename.
@@ -50,28 +53,29 @@ def whole_file(path: Path, *, check: Callable[[Path], None] | None = None) -> It
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if settled:
+        sync_folder(path.parent)
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
-    """Nothing, when `path` holds exactly `data` (text as UTF-8).
+def write_whole(path: Path, data: bytes | str, *, settled: bool = True) -> None:
+    """Nothing, when `path` holds exactly `data` (text as UTF-8); `settled` as for `whole_file`.
 
     Raises:
       OSError: the disk refused; `path` is as it was before.
     """
     content = data.encode() if isinstance(data, str) else data
-    with whole_file(path) as file:
+    with whole_file(path, settled=settled) as file:
         file.write(content)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, *, settled: bool = True) -> None:
     """Nothing, when `path` holds `content` as readable JSON with its keys in the given order.
 
     Raises:
       ValueError: a number is not finite, which JSON cannot say.
       OSError: the disk refused; `path` is as it was before.
     """
-    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n", settled=settled)
 
 
 @contextlib.contextmanager

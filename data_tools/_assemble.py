@@ -121,9 +121,10 @@ def build(
         written = _written(plan, config, state, pool)
     manifest, texts = _describe.describe(plan, config, source, written, lists.result())
     for name, text in texts.items():
-        files.write_whole(state.data / name, text)
-    card.write_card(state.data, manifest, config.licence)
-    files.write_whole(state.data / schema.MANIFEST_FILE, schema.manifest_text(manifest))
+        files.write_whole(state.data / name, text, settled=False)
+    card.write_card(state.data, manifest, config.licence, settled=False)
+    text = schema.manifest_text(manifest)
+    files.write_whole(state.data / schema.MANIFEST_FILE, text, settled=False)
     return manifest
 
 

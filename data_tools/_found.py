@@ -3,7 +3,7 @@
 import dataclasses
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import NamedTuple, overload
 
 from data_tools._similar import Look
 from data_tools.sources import Item
@@ -41,6 +41,10 @@ class Pictures(Sequence[Picture]):
         self._places.append(place)
         self._digests += bytes.fromhex(sha256)
         self._kept.append(kept)
+
+    def labels(self) -> set[int]:
+        """Those that there are."""
+        return {self._items[place].label for place in self._places}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -85,8 +89,7 @@ class Scan:
     kept: int = -1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):  # which processes exchange quicker than data classes
     """A picture as a worker has read it.
 
     Attributes:

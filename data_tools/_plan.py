@@ -197,7 +197,7 @@ def _read(
     )
     found = scanned(items, workers, memory, reading, max_rejects=config.max_rejects)
     pictures, rejects, _ = found
-    left = {picture.label for picture in pictures}
+    left = pictures.labels()
     reasons = {reject.key: reject.reason for reject in rejects}
     for item in items:
         if item.key in reasons and item.label not in left:

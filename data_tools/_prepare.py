@@ -20,7 +20,7 @@ _EXACT = 256
 _BYTES_PER_PIXEL = 0.42
 
 # A message of a worker has at most so many pictures, and about so many bytes.
-_BATCH, _BATCH_BYTES = 32, 2_000_000
+_BATCH, _BATCH_BYTES = 64, 2_000_000
 
 
 def estimated_bytes(pictures: int, image_size: int) -> int:

@@ -16,9 +16,9 @@ from data_tools._prepare import Preparation
 from data_tools._workers import Workers
 from data_tools.sources import Item, Source
 
-# Records are made of the pixels, in bytes, of some pictures at a time: few enough for a core's
-# cache, and for the memory that a picture may take.
-_TOGETHER = 800_000
+# Records are made of the pixels, in bytes, of some pictures at a time: about as many as a core's
+# cache holds, and few beside the memory that a picture may take.
+_TOGETHER = 2_000_000
 
 READ_ERRORS = (OSError, InputError, EOFError, NotImplementedError, RuntimeError,
                zipfile.BadZipFile, zlib.error)  # fmt: skip

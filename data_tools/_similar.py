@@ -5,6 +5,7 @@ All of it is exact whole numbers until one last division, so every machine finds
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,7 @@ _WAVES = [_WAVES[HASH_BYTES * bit + byte] for byte in range(HASH_BYTES) for bit 
 _COSINES = _cosines(1 + max(max(wave) for wave in _WAVES))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A picture in small, uint8 [16, 16, 3] as bytes, and how many pixels it has itself."""
 
     pixels: bytes
@@ -124,12 +124,13 @@ def prints(looks: Sequence[Look]) -> Prints:
     made = blank(len(looks))
     if not looks:
         return made
-    pixels = np.frombuffer(b"".join(look.pixels for look in looks), np.uint8).astype(np.int64)
-    red, green, blue = np.moveaxis(pixels.reshape(-1, SIDE, SIDE, 3), 3, 0)
+    pixels = np.frombuffer(b"".join(look.pixels for look in looks), np.uint8)
+    red, green, blue = np.moveaxis(pixels.reshape(-1, SIDE, SIDE, 3), 3, 0).astype(np.int32)
     luma = (299 * red + 587 * green + 114 * blue + 500) // 1000
-    chroma = np.stack([564 * (blue - luma), 713 * (red - luma)], axis=1)
     cell = SIDE // CELLS
-    sums = chroma.reshape(-1, 2, CELLS, cell, CELLS, cell).sum(axis=(3, 5))
+    chroma = np.stack([564 * (blue - luma), 713 * (red - luma)], axis=1)
+    rows = np.sum([chroma[:, :, step::cell] for step in range(cell)], axis=0)
+    sums = np.sum([rows[..., step::cell] for step in range(cell)], axis=0)
     made.luma[:] = luma
     made.chroma[:] = np.clip(128 + sums // (1000 * cell * cell), 0, 255)
     made.pixels[:] = [look.source_pixels for look in looks]

@@ -41,7 +41,8 @@ def settled(
         for candidate in candidates
         if candidate.key not in gone
     ]
-    for label in sorted({each.label for each in candidates} - {each.label for each in left}):
+    present = {each.label for each in candidates} if gone else set()
+    for label in sorted(present - {each.label for each in left}):
         raise InputError(
             f"--duplicates=drop leaves no picture of the class {class_names[label]!r}: each is a "
             "copy of a picture of another class; mend the labels, or give --duplicates=group"

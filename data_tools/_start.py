@@ -37,7 +37,7 @@ _LIGHT = 100 * 2**20
 # Libraries with threads of their own, and with much more.
 _HEAVY = {"tensorflow", "torch", "jax"}
 # How often a fork that is to end is looked at, in seconds.
-_LOOK = 0.002
+_LOOK = 0.0005
 
 
 class Child(Protocol):

@@ -232,9 +232,12 @@ class State(Memory):
         return WrittenShard(shard, task.pictures)
 
     def commit(self, written: WrittenShard) -> None:
-        """Notes that the shard is finished; it is under its name already."""
+        """Notes that the shard is finished; it is under its name already.
+
+        A power cut may take back this note, or that name: then the shard is written again.
+        """
         record = {"plan": self._plan, "shard": dataclasses.asdict(written.shard)}
-        files.write_json(self._commits / f"{written.shard.file}.json", record)
+        files.write_json(self._commits / f"{written.shard.file}.json", record, settled=False)
 
     def tidy(self, keep: set[str]) -> None:
         """Removes what is in the data folder beside the files of these names."""
@@ -243,7 +246,8 @@ class State(Memory):
                 _remove(path)
 
     def publish(self, folder: Path) -> None:
-        """Gives the finished data set its name."""
+        """Gives the finished data set its name, once the names of all its files are on the disk."""
+        files.sync_folder(self.data)
         os.rename(self.data, folder)
         files.sync_folder(folder.parent)
 

@@ -176,13 +176,18 @@ def card_text(
     return "\n".join(lines)
 
 
-def write_card(data_dir: Path, manifest: schema.Manifest, licence: str) -> None:
+def write_card(
+    data_dir: Path, manifest: schema.Manifest, licence: str, *, settled: bool = True
+) -> None:
     """Writes the card of a data set whose tables are in the folder already.
+
+    Args:
+      settled: as for `files.whole_file`.
 
     Raises:
       OSError: the disk refused.
     """
-    files.write_whole(data_dir / CARD_FILE, _card(data_dir, manifest, licence))
+    files.write_whole(data_dir / CARD_FILE, _card(data_dir, manifest, licence), settled=settled)
 
 
 def read_card(data_dir: Path, licence: str) -> str:
