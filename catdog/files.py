@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -130,4 +131,8 @@ def from_csv_cell(cell: str) -> str:
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A CSV file's text: lines end with a line feed, cells that look like formulas are quoted."""
-    return "".join(",".join(map(_csv_cell, row)) + "\n" for row in (header, *rows))
+    lines = (",".join(map(_csv_cell, row)) + "\n" for row in itertools.chain([header], rows))
+    pieces = []  # of many lines: a list of a million would take as much memory again
+    while piece := "".join(itertools.islice(lines, 1000)):
+        pieces.append(piece)
+    return "".join(pieces)

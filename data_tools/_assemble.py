@@ -6,7 +6,6 @@ import functools
 import itertools
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +51,15 @@ def _copied(
         lost=writer.Copy.lost,
         timed=False,
     )
-    meter = cli.Meter(sum(len(task.pictures) for task in tasks), "writing records")
-    with contextlib.closing(meter):
-        for task, shard in zip(tasks, shards, strict=True):
-            meter.advance(len(task.pictures))
-            yield writer.WrittenShard(shard, task.pictures)
+
+    def finished() -> Iterator[writer.WrittenShard]:
+        meter = cli.Meter(sum(len(task.pictures) for task in tasks), "writing records")
+        with contextlib.closing(meter):
+            for task, shard in zip(tasks, shards, strict=True):
+                meter.advance(len(task.pictures))
+                yield writer.WrittenShard(shard, task.pictures)
+
+    return finished()
 
 
 def _made(
@@ -70,9 +73,13 @@ def _made(
 
 
 def _written(
-    plan: _plan.Plan, config: BuildConfig, state: _state.State, pool: Workers
-) -> dict[str, list[writer.WrittenShard]]:
-    """The shards of each split, all of them on disk in the state's data folder."""
+    plan: _plan.Plan,
+    config: BuildConfig,
+    source: dict[str, str],
+    state: _state.State,
+    pool: Workers,
+) -> tuple[dict[str, list[writer.WrittenShard]], dict[str, str]]:
+    """The shards of each split, all of them on disk in the state's data folder; and the tables."""
     tasks = _tasks(plan, state.data)
     every = [task for split in tasks.values() for task in split]
     finished = {task.path.name: shard for task in every if (shard := state.finished(task))}
@@ -81,8 +88,9 @@ def _written(
         cli.say(f"going on: {len(finished)} of {len(every)} shards are finished")
     missing = [task for task in every if task.path.name not in finished]
     kept = bool(state.records)
-    fresh = _copied(missing, state, pool) if kept else _made(missing, plan, config, pool)
     try:
+        fresh = _copied(missing, state, pool) if kept else _made(missing, plan, config, pool)
+        lists = _describe.tables(plan, config, source)  # while workers write
         for shard in fresh:
             state.commit(shard)
             finished[shard.shard.file] = shard
@@ -90,7 +98,8 @@ def _written(
         pool.close()  # nobody writes any more
         state.tidy({task.path.name for task in every})
         raise
-    return {name: [finished[task.path.name] for task in split] for name, split in tasks.items()}
+    written = {name: [finished[task.path.name] for task in of] for name, of in tasks.items()}
+    return written, lists
 
 
 def settings(
@@ -116,10 +125,8 @@ def build(
 ) -> schema.Manifest:
     """The data set's manifest, once all of it is in the state's data folder."""
     state.check_plan(plan)
-    with ThreadPoolExecutor(1) as aside:  # this process has nothing to do while workers write
-        lists = aside.submit(_describe.tables, plan, config, source)
-        written = _written(plan, config, state, pool)
-    manifest, texts = _describe.describe(plan, config, source, written, lists.result())
+    written, lists = _written(plan, config, source, state, pool)
+    manifest, texts = _describe.describe(plan, config, source, written, lists)
     for name, text in texts.items():
         files.write_whole(state.data / name, text, settled=False)
     card.write_card(state.data, manifest, config.licence, settled=False)

@@ -143,7 +143,7 @@ class Workers:
         batch: int = 1,
         timed: bool = True,
     ) -> Iterator[Result]:
-        """The result of each task, in the order of the tasks.
+        """The result of each task, in the order of the tasks; workers begin with the first at once.
 
         Args:
           function: where it has a method `each`, that gives the results of (source, tasks), in
@@ -157,16 +157,28 @@ class Workers:
         """
         seconds = self._limits.cpu_seconds, self._limits.wall_seconds
         job = Job(function, *(seconds if timed else (0.0, math.inf)))
-        waiting = iter(tasks)
+        results = self._results(job, iter(tasks), lost, batch)
+        next(results)
+        return results
+
+    def _results(
+        self, job: Job, waiting: Iterator[Any], lost: Callable[[Any, str], Any], batch: int
+    ) -> Iterator[Any]:
+        """None once workers have something to do; then the results."""
         chunk = self._chunk(waiting, batch)
         taken = given = 0
-        results: dict[int, Result] = {}
-        while chunk or any(process.batches for process in self._processes):
+        results: dict[int, Any] = {}
+        begun = False
+        while not begun or chunk or any(process.batches for process in self._processes):
             limit = taken + _AHEAD * batch * self._count
             while chunk and given < limit and (process := self._free()):
                 process.give(job, given, chunk)
                 given += len(chunk)
                 chunk = self._chunk(waiting, batch)
+            if not begun:
+                begun = True
+                yield None
+                continue
             results.update(self._answers(job, lost))
             while taken in results:
                 yield results.pop(taken)
