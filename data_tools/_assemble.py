@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from catdog import cli, files, schema
 from data_tools import _describe, _exclusion, _mend, _plan, _prepare, _state, card, writer
 from data_tools._workers import Workers
 from data_tools.config import BuildConfig
+
+Shards = Generator[writer.WrittenShard, None, None]
 
 
 def _tasks(plan: _plan.Plan, folder: Path) -> dict[str, list[writer.ShardTask]]:
@@ -41,9 +43,7 @@ def _prepared(
     return cli.progress(records, total=total, what="preparing pictures")
 
 
-def _copied(
-    tasks: list[writer.ShardTask], state: _state.State, pool: Workers
-) -> Iterator[writer.WrittenShard]:
+def _copied(tasks: list[writer.ShardTask], state: _state.State, pool: Workers) -> Shards:
     """The shard of each task, in order, of records that pass 1 made; each worker writes one."""
     shards = pool.map(
         writer.Copying(state.records),
@@ -52,7 +52,7 @@ def _copied(
         timed=False,
     )
 
-    def finished() -> Iterator[writer.WrittenShard]:
+    def finished() -> Shards:
         meter = cli.Meter(sum(len(task.pictures) for task in tasks), "writing records")
         with contextlib.closing(meter):
             for task, shard in zip(tasks, shards, strict=True):
@@ -64,7 +64,7 @@ def _copied(
 
 def _made(
     tasks: list[writer.ShardTask], plan: _plan.Plan, config: BuildConfig, pool: Workers
-) -> Iterator[writer.WrittenShard]:
+) -> Shards:
     """The shard of each task, in order, of records that are made for it."""
     records = _prepared(tasks, plan, config, pool)
     for task in tasks:
@@ -90,10 +90,11 @@ def _written(
     kept = bool(state.records)
     try:
         fresh = _copied(missing, state, pool) if kept else _made(missing, plan, config, pool)
-        lists = _describe.tables(plan, config, source)  # while workers write
-        for shard in fresh:
-            state.commit(shard)
-            finished[shard.shard.file] = shard
+        with contextlib.closing(fresh):  # an exception would hold it, and the meter's line
+            lists = _describe.tables(plan, config, source)  # while workers write
+            for shard in fresh:
+                state.commit(shard)
+                finished[shard.shard.file] = shard
     except BaseException:
         pool.close()  # nobody writes any more
         state.tidy({task.path.name for task in every})
