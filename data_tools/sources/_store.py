@@ -220,13 +220,13 @@ class Store:
         return None if self._is_folder else (self._archive(""), locator)
 
     def open(self) -> None:
-        """Reads the directories of the zips that are known.
+        """Reads the directories of the zips that are known; a path may be no file, but a name.
 
         Raises:
           InputError, OSError: one cannot be read.
         """
         for key, (path, _, _) in self._regions.items():
-            if not os.path.isdir(path):
+            if os.path.isfile(path):
                 self._archive(key)
 
     def read(self, locator: str, *, limit: int = READ_LIMIT) -> bytes:

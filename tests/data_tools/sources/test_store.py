@@ -204,3 +204,15 @@ def test_a_zips_member_has_its_checksum_for_a_stamp(tmp_path: Path) -> None:
         stamps.append(store.stamp(entry.locator))
         store.close()
     assert stamps[0] == stamps[1] != stamps[2]
+
+
+def test_open_reads_the_zips_that_are_known_and_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "attached.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"1")
+    store = Store("a name of TFDS")
+    store.attach("key", str(path))
+    store.open()
+    path.unlink()  # what is open by now is read all the same
+    assert store.read(store.archive_locator("key", "a")) == b"1"
+    store.close()
